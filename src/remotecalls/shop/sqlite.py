@@ -1,0 +1,144 @@
+"""A repository in an SQLite file, or in an SQLite database that lives as long as the process."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Self
+
+from remotecalls.shop.domain import Customer, Order
+
+# Money is stored as a whole number of cents: SQLite's NUMERIC would turn it into a float.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS customers (
+    customer_id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    balance_cents INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS orders (
+    order_id INTEGER PRIMARY KEY,
+    customer_id INTEGER NOT NULL REFERENCES customers,
+    item TEXT NOT NULL,
+    quantity INTEGER NOT NULL,
+    unit_price_cents INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS orders_of_customer ON orders (customer_id, order_id);
+"""
+
+
+class SQLiteRepository:
+    """A repository on one SQLite connection, shared by threads under one lock.
+
+    Args:
+        path: the database file, made if it is missing; `:memory:` for none.
+        busy_timeout: seconds to wait for another process's transaction to end.
+
+    Raises:
+        sqlite3.OperationalError: the file cannot be opened, or stays locked too long.
+    """
+
+    def __init__(self, path: Path | str = ":memory:", busy_timeout: float = 5.0) -> None:
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(
+            path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
+        )
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.executescript(SCHEMA)
+
+    def close(self) -> None:
+        """Close the database. What was committed stays in the file."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Begin; commit at the end of the block, roll back if the block raises."""
+        # IMMEDIATE takes the write lock now: a transaction that reads, decides and then writes
+        # would otherwise fail half-way when another process wrote in between.
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def customer(self, customer_id: int) -> Customer | None:
+        """The customer with this id, if there is one."""
+        row = self._connection.execute(
+            "SELECT customer_id, name, balance_cents FROM customers WHERE customer_id = ?",
+            (customer_id,),
+        ).fetchone()
+        return _customer(row) if row else None
+
+    def put_customer(self, customer: Customer) -> None:
+        """Store a customer, in place of the one with the same id."""
+        self._connection.execute(
+            "INSERT INTO customers VALUES (?, ?, ?) ON CONFLICT (customer_id)"
+            " DO UPDATE SET name = excluded.name, balance_cents = excluded.balance_cents",
+            (customer.customer_id, customer.name, _to_cents(customer.balance)),
+        )
+
+    def customers(self, after: int, limit: int) -> list[Customer]:
+        """At most `limit` customers with ids above `after`, in the order of their ids."""
+        rows = self._connection.execute(
+            "SELECT customer_id, name, balance_cents FROM customers"
+            " WHERE customer_id > ? ORDER BY customer_id LIMIT ?",
+            (after, limit),
+        )
+        return [_customer(row) for row in rows]
+
+    def next_order_id(self) -> int:
+        """The number that the next order gets."""
+        (last,) = self._connection.execute("SELECT max(order_id) FROM orders").fetchone()
+        return int(last or 0) + 1
+
+    def add_order(self, order: Order) -> None:
+        """Store a new order."""
+        self._connection.execute(
+            "INSERT INTO orders VALUES (?, ?, ?, ?, ?)",
+            (
+                order.order_id,
+                order.customer_id,
+                order.item,
+                order.quantity,
+                _to_cents(order.unit_price),
+            ),
+        )
+
+    def orders(self, customer_id: int, after: int, limit: int) -> list[Order]:
+        """At most `limit` orders of one customer with ids above `after`, oldest first."""
+        rows = self._connection.execute(
+            "SELECT order_id, customer_id, item, quantity, unit_price_cents FROM orders"
+            " WHERE customer_id = ? AND order_id > ? ORDER BY order_id LIMIT ?",
+            (customer_id, after, limit),
+        )
+        return [
+            Order(order_id, owner, item, quantity, _from_cents(cents))
+            for order_id, owner, item, quantity, cents in rows
+        ]
+
+
+def _customer(row: tuple[int, str, int]) -> Customer:
+    customer_id, name, cents = row
+    return Customer(customer_id, name, _from_cents(cents))
+
+
+def _to_cents(amount: Decimal) -> int:
+    return int(amount.scaleb(2))
+
+
+def _from_cents(cents: int) -> Decimal:
+    return Decimal(cents).scaleb(-2)

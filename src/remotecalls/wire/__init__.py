@@ -1,0 +1,1 @@
+"""What crosses the wire: framing, deadlines, transport errors, the tap and the dissectors."""
