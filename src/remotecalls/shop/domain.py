@@ -131,6 +131,30 @@ def parse_money(text: str) -> Decimal:
     return Decimal(text)
 
 
+def format_money(amount: Decimal) -> str:
+    """Write an amount as `parse_money` reads it.
+
+    Raises:
+        InvalidArgument: it is not an exact amount of cents.
+    """
+    return f"{from_cents(to_cents(amount)):f}"
+
+
+def to_cents(amount: Decimal) -> int:
+    """The amount as a whole number of cents.
+
+    Raises:
+        InvalidArgument: it is not an exact amount of cents.
+    """
+    _check_money("amount", amount, -MAXIMUM_BALANCE, MAXIMUM_BALANCE)
+    return int(amount.scaleb(2))
+
+
+def from_cents(cents: int) -> Decimal:
+    """The amount that a whole number of cents stands for, with two decimal places."""
+    return Decimal(cents).scaleb(-2)
+
+
 def check_change(change: Decimal) -> None:
     """Refuse a change of balance that no account could see.
 

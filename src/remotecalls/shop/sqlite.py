@@ -6,11 +6,10 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
-from remotecalls.shop.domain import Customer, Order
+from remotecalls.shop.domain import Customer, Order, from_cents, to_cents
 
 # Money is stored as a whole number of cents: SQLite's NUMERIC would turn it into a float.
 SCHEMA = """
@@ -88,7 +87,7 @@ class SQLiteRepository:
         self._connection.execute(
             "INSERT INTO customers VALUES (?, ?, ?) ON CONFLICT (customer_id)"
             " DO UPDATE SET name = excluded.name, balance_cents = excluded.balance_cents",
-            (customer.customer_id, customer.name, _to_cents(customer.balance)),
+            (customer.customer_id, customer.name, to_cents(customer.balance)),
         )
 
     def customers(self, after: int, limit: int) -> list[Customer]:
@@ -114,7 +113,7 @@ class SQLiteRepository:
                 order.customer_id,
                 order.item,
                 order.quantity,
-                _to_cents(order.unit_price),
+                to_cents(order.unit_price),
             ),
         )
 
@@ -126,19 +125,11 @@ class SQLiteRepository:
             (customer_id, after, limit),
         )
         return [
-            Order(order_id, owner, item, quantity, _from_cents(cents))
+            Order(order_id, owner, item, quantity, from_cents(cents))
             for order_id, owner, item, quantity, cents in rows
         ]
 
 
 def _customer(row: tuple[int, str, int]) -> Customer:
     customer_id, name, cents = row
-    return Customer(customer_id, name, _from_cents(cents))
-
-
-def _to_cents(amount: Decimal) -> int:
-    return int(amount.scaleb(2))
-
-
-def _from_cents(cents: int) -> Decimal:
-    return Decimal(cents).scaleb(-2)
+    return Customer(customer_id, name, from_cents(cents))

@@ -3,8 +3,8 @@
 A caller must tell three cases apart, because each allows a different next step:
 
 * `Unavailable`: the request never left. Retrying is safe.
-* `DeadlineExceeded`, `ConnectionLost`: the request may have been carried out. Retrying is safe
-  only if the operation is idempotent.
+* `DeadlineExceeded`, `ConnectionLost`, `ServerFailed`: the request may have been carried out.
+  Retrying is safe only if the operation is idempotent.
 * `ProtocolError`: the peer speaks something else. Retrying will not help.
 """
 
@@ -23,6 +23,10 @@ class DeadlineExceeded(TransportError):
 
 class ConnectionLost(TransportError):
     """The connection ended before the whole answer arrived. The outcome is unknown."""
+
+
+class ServerFailed(TransportError):
+    """The server failed inside, in a way that the service does not name."""
 
 
 class ProtocolError(TransportError):

@@ -1,0 +1,5 @@
+"""`python -m remotecalls`."""
+
+from remotecalls.cli import main
+
+main()
