@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -88,7 +89,8 @@ async def _serve_binding(
 
 def _call_at_end_of_input(callback: Callable[[], object]) -> None:
     def wait() -> None:
-        while sys.stdin.buffer.read(4_096):
+        # Not sys.stdin: its lock, held by this thread at exit, would abort the interpreter.
+        while os.read(sys.stdin.fileno(), 4_096):
             pass
         callback()
 

@@ -127,6 +127,9 @@ class StreamsServer:
                 async with writing, asyncio.timeout(WRITE_SECONDS):
                     writer.write(reply)
                     await writer.drain()
+                # drain() does not give way while there is room in the buffer, and a long sequence
+                # would hold up every other call.
+                await asyncio.sleep(0)
         finally:
             slots.release()
 

@@ -1,0 +1,510 @@
+"""The conformance suite: what every binding of the shop must do, and do alike.
+
+A protocol joins by its entry in `remotecalls.bindings`; nothing here knows one by name, except the
+last tests, in which two of them share their bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from decimal import Decimal
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from remotecalls.wire.tap import Tap
+
+from remotecalls.bindings import BINDINGS, Binding
+from remotecalls.shop import (
+    Customer,
+    CustomerNotFound,
+    InsufficientFunds,
+    InvalidArgument,
+    Order,
+    Shop,
+    ShopClient,
+    ShopError,
+)
+from remotecalls.shop.sample import stock
+from remotecalls.sockets.messages import (
+    AddCustomer,
+    GetCustomer,
+    ListCustomers,
+    PlaceOrder,
+    Request,
+    StreamOrders,
+    UpdateBalance,
+    carry_out,
+)
+from remotecalls.wire.address import Address
+from remotecalls.wire.dissect import Kind
+from remotecalls.wire.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    ProtocolError,
+    TransportError,
+    Unavailable,
+)
+from remotecalls.wire.recording import Direction
+from serving import peer, server_process
+from strategies import requests
+
+ADA = Customer(42, "Ada Lovelace", Decimal("12.30"))
+
+
+@pytest.fixture(params=BINDINGS.values(), ids=BINDINGS.keys())
+def binding(request: pytest.FixtureRequest) -> Binding:
+    return request.param
+
+
+@asynccontextmanager
+async def connected(
+    binding: Binding, shop: Shop | None = None, timeout: float = 10.0
+) -> AsyncIterator[tuple[ShopClient, Address]]:
+    async with (
+        binding.serve(shop or stock(Shop())) as server,
+        binding.connect(server.address, timeout=timeout) as client,
+    ):
+        yield client, server.address
+
+
+# ---------------------------------------------------------------- the service, through the wire
+
+
+async def test_the_methods_of_the_shop(binding: Binding) -> None:
+    async with connected(binding) as (client, _):
+        assert await client.get_customer(42) == ADA
+        ida = await client.add_customer(1, "Ida Rhodes", Decimal("9.99"))
+        assert ida == Customer(1, "Ida Rhodes", Decimal("9.99"))
+        assert (await client.update_balance(1, Decimal("-0.99"))).balance == Decimal("9.00")
+        assert [c.customer_id for c in await client.list_customers(limit=2)] == [1, 7]
+        assert [c.customer_id for c in await client.list_customers(after=42)] == [99]
+        order = await client.place_order(1, "cards", 3, Decimal("1.20"))
+        assert order == Order(3, 1, "cards", 3, Decimal("1.20"))
+        assert [order async for order in client.stream_orders(1)] == [order]
+        assert [order async for order in client.stream_orders(42)] == []
+
+
+async def call(client: ShopClient, request: Request) -> list[object]:
+    match request:
+        case AddCustomer():
+            return [await client.add_customer(request.customer_id, request.name, request.balance)]
+        case GetCustomer():
+            return [await client.get_customer(request.customer_id)]
+        case UpdateBalance():
+            return [await client.update_balance(request.customer_id, request.change)]
+        case ListCustomers():
+            return list(await client.list_customers(request.after, request.limit))
+        case PlaceOrder(customer_id, item, quantity, unit_price):
+            return [await client.place_order(customer_id, item, quantity, unit_price)]
+        case StreamOrders():
+            return [order async for order in client.stream_orders(request.customer_id)]
+
+
+def direct(shop: Shop, request: Request) -> list[object]:
+    replies: list[object] = list(carry_out(shop, request))
+    sequence = isinstance(request, ListCustomers | StreamOrders)
+    return replies[:-1] if sequence else replies  # the last is the protocols' `End`
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(requests, min_size=5, max_size=30))
+@pytest.mark.parametrize("name", BINDINGS)
+def test_a_conversation_through_the_wire_equals_one_without(
+    name: str, conversation: list[Request]
+) -> None:
+    async def converse() -> None:
+        shop = Shop()
+        async with (
+            connected(BINDINGS[name]) as (_, _),
+            connected(BINDINGS[name], Shop()) as (
+                client,
+                _,
+            ),
+        ):
+            for request in conversation:
+                try:
+                    expected = direct(shop, request)
+                except ShopError as error:
+                    # The reason is worded where it is found, by the client or by the shop.
+                    with pytest.raises(type(error)):
+                        await call(client, request)
+                else:
+                    assert await call(client, request) == expected
+
+    asyncio.run(converse())
+
+
+async def test_the_message_of_an_error_crosses_whole(binding: Binding) -> None:
+    async with connected(binding) as (client, _):
+        with pytest.raises(CustomerNotFound, match=r"^there is no customer 43$"):
+            await client.get_customer(43)
+        with pytest.raises(InsufficientFunds, match=r"^customer 42 has 12\.30, which does not"):
+            await client.place_order(42, "Zürich ☕", 2, Decimal("10.00"))
+
+
+@pytest.mark.parametrize("name", ["😀" * 30, "Zoë", "Zoe\u0308", "\u2028", "שלום", "\\t", " "])
+async def test_a_name_arrives_code_point_for_code_point(binding: Binding, name: str) -> None:
+    async with connected(binding, Shop()) as (client, _):
+        await client.add_customer(1, name, Decimal(0))
+        assert (await client.get_customer(1)).name == name
+
+
+async def test_a_long_stream_arrives_complete_and_in_order(binding: Binding) -> None:
+    shop = stock(Shop())
+    for number in range(3_000):
+        shop.place_order(7, f"item {number}", 1, Decimal("0.01"))
+    async with connected(binding, shop) as (client, _):
+        ids = [order.order_id async for order in client.stream_orders(7)]
+    assert ids == list(range(1, 3_003))
+
+
+async def test_a_call_can_be_made_while_a_stream_is_open(binding: Binding) -> None:
+    async with connected(binding) as (client, _), aclosing(client.stream_orders(7)) as orders:
+        async for _ in orders:
+            assert await client.get_customer(42) == ADA
+
+
+async def test_a_stream_that_is_left_early_disturbs_nothing(binding: Binding) -> None:
+    shop = stock(Shop())
+    for _ in range(1_000):
+        shop.place_order(7, "cards", 1, Decimal("0.01"))
+    async with connected(binding, shop) as (client, _):
+        for _ in range(3):
+            async with aclosing(client.stream_orders(7)) as orders:
+                async for order in orders:
+                    assert order.order_id == 1
+                    break
+            assert await client.get_customer(42) == ADA
+
+
+async def test_concurrent_clients_lose_no_update(binding: Binding) -> None:
+    async with AsyncExitStack() as stack:
+        shop = stock(Shop())
+        server = await stack.enter_async_context(binding.serve(shop))
+        clients = [
+            await stack.enter_async_context(binding.connect(server.address, timeout=30))
+            for _ in range(20)
+        ]
+
+        async def deposit(client: ShopClient) -> None:
+            for _ in range(10):
+                await client.update_balance(42, Decimal("0.01"))
+
+        await asyncio.gather(*map(deposit, clients))
+        assert (await clients[0].get_customer(42)).balance == Decimal("14.30")
+
+
+async def test_one_client_can_make_many_calls_at_once(binding: Binding) -> None:
+    async with connected(binding, timeout=30) as (client, _):
+        answers = await asyncio.gather(*(client.get_customer(42) for _ in range(100)))
+    assert answers == [ADA] * 100
+
+
+# ---------------------------------------------------------------- failures between the programs
+
+
+async def test_nobody_listens(binding: Binding) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
+        address = Address(*taken.getsockname())
+        async with binding.connect(address, timeout=5) as client:
+            with pytest.raises(Unavailable, match=str(address)):
+                await client.get_customer(42)
+
+
+async def test_a_port_in_use_is_refused_by_name(binding: Binding) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            async with binding.serve(Shop(), port=port):
+                pass
+
+
+async def test_a_server_killed_in_the_middle_of_a_call(binding: Binding) -> None:
+    with server_process(binding.name) as (address, process):
+        async with binding.connect(address, timeout=20) as client:
+            assert await client.get_customer(42) == ADA
+            process.send_signal(signal.SIGSTOP)  # it will not read what we send now
+            waiting = asyncio.create_task(client.get_customer(42))
+            await until(lambda: unread_bytes(address) > 0)
+            began = time.monotonic()
+            process.kill()
+            with pytest.raises(ConnectionLost):
+                await waiting
+            assert time.monotonic() - began < 10  # by the reset, not by the deadline
+            with pytest.raises(Unavailable):
+                await client.get_customer(42)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for sends no event
+            await asyncio.sleep(0.01)
+
+
+def unread_bytes(server: Address) -> int:
+    """Bytes that wait in the receive queues of a server's connections, as Linux counts them."""
+    port = f":{server.port:04X}"
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return sum(int(row[4].split(":")[1], 16) for row in rows if row[1].endswith(port))
+
+
+async def test_a_late_answer_is_not_taken_for_the_next(binding: Binding) -> None:
+    async with connected(binding) as (_, address):
+        stalled = asyncio.Event()
+
+        async def stall_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            onward_reader, onward_writer = await asyncio.open_connection(address.host, address.port)
+            data = await reader.read(10_000)
+            if not stalled.is_set():
+                await stalled.wait()
+            while data:
+                onward_writer.write(data)
+                writer.write(await onward_reader.read(10_000))
+                data = await reader.read(10_000)
+            onward_writer.close()
+
+        async with peer(stall_once) as slow, binding.connect(slow, timeout=1.0) as client:
+            with pytest.raises(DeadlineExceeded):
+                await client.get_customer(42)
+            stalled.set()  # the answer to the first call is on its way now
+            assert (await client.get_customer(7)).name == "Grace Hopper"
+
+
+async def test_a_server_that_comes_back_is_found_again(binding: Binding) -> None:
+    async with AsyncExitStack() as first:
+        server = await first.enter_async_context(binding.serve(stock(Shop())))
+        address = server.address
+        async with binding.connect(address, timeout=5) as client:
+            assert await client.get_customer(42) == ADA
+            await first.aclose()
+            with pytest.raises(TransportError):
+                await client.get_customer(42)
+            async with binding.serve(stock(Shop()), port=address.port):
+                assert await client.get_customer(42) == ADA
+
+
+GARBAGE = [
+    b"\xff" * 64,
+    b"\0" * 64,
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"\n\n\n\n",
+    b"\xff\xff\xff\xff",  # four gigabytes, or minus one
+    b"\0\0\0\1\x81",
+    b"END\t-1\n",
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+async def test_a_server_that_sends_garbage(binding: Binding, garbage: bytes) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(garbage)
+        writer.close()
+
+    async with peer(handler) as address, binding.connect(address, timeout=5) as client:
+        with pytest.raises((ProtocolError, ConnectionLost)):
+            await client.get_customer(42)
+        with pytest.raises((ProtocolError, ConnectionLost)):
+            _ = [order async for order in client.stream_orders(7)]
+
+
+async def test_a_server_that_accepts_and_says_nothing(binding: Binding) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with peer(handler) as address, binding.connect(address, timeout=0.3) as client:
+        began = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            await client.get_customer(42)
+        assert 0.25 < time.monotonic() - began < 5
+
+
+async def reply_bytes(binding: Binding, act: Callable[[ShopClient], Awaitable[object]]) -> bytes:
+    """What the server sends in answer to one call."""
+    return (await recorded(binding, act))[1]
+
+
+async def recorded(
+    binding: Binding, act: Callable[[ShopClient], Awaitable[object]]
+) -> tuple[bytes, bytes]:
+    async with binding.serve(stock(Shop())) as server, Tap(server.address) as tap:
+        async with binding.connect(tap.address) as client:
+            await act(client)
+        (connection,) = tap.recording.connections
+        request = tap.recording.stream(connection, Direction.CLIENT_TO_SERVER)
+        return request, tap.recording.stream(connection, Direction.SERVER_TO_CLIENT)
+
+
+async def all_orders(client: ShopClient) -> list[Order]:
+    return [order async for order in client.stream_orders(7)]
+
+
+async def test_a_reply_cut_anywhere_is_never_taken_for_a_whole_one(binding: Binding) -> None:
+    whole = await reply_bytes(binding, all_orders)
+    length = 0
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(whole[:length])
+        writer.close()
+
+    async with peer(handler) as address:
+        for length in range(len(whole)):  # noqa: B007 - the handler reads it
+            async with binding.connect(address, timeout=5) as client:
+                with pytest.raises(ConnectionLost):
+                    await all_orders(client)
+
+
+BAD_CLIENTS = [*GARBAGE, b"", b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n", b"x" * 200_000]
+
+
+@pytest.mark.parametrize("data", BAD_CLIENTS, ids=lambda data: repr(data[:12]))
+async def test_a_client_that_sends_garbage_disturbs_nobody(binding: Binding, data: bytes) -> None:
+    async with connected(binding) as (client, address):
+        bad = socket.create_connection((address.host, address.port), timeout=5)
+        with bad:
+            await asyncio.to_thread(bad.sendall, data)
+            assert await client.get_customer(42) == ADA
+        assert await client.get_customer(42) == ADA
+
+
+async def test_half_a_request_then_nothing_disturbs_nobody(binding: Binding) -> None:
+    request, _ = await recorded(binding, lambda client: client.get_customer(42))
+    async with connected(binding) as (client, address):
+        for length in range(len(request)):
+            bad = socket.create_connection((address.host, address.port), timeout=5)
+            with bad:
+                bad.sendall(request[:length])
+                if length % 4 == 0:
+                    assert await client.get_customer(42) == ADA
+        assert await client.get_customer(42) == ADA
+
+
+async def test_a_request_in_single_bytes_is_answered(binding: Binding) -> None:
+    request, reply = await recorded(binding, lambda client: client.get_customer(42))
+    async with connected(binding) as (_, address):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        for byte in request:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            assert await reader.readexactly(len(reply)) == reply
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_refused_client_can_read_why(binding: Binding) -> None:
+    # Two megabytes without an end: the refusal must arrive although most of it is never read.
+    async with connected(binding) as (_, address):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(b"\xff" * 200_000)
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        assert b"bad_request" in answer
+        writer.close()
+
+
+async def test_a_client_that_does_not_read_stops_nobody(binding: Binding) -> None:
+    shop = stock(Shop())
+    for _ in range(2_000):
+        shop.place_order(7, "nanosecond of wire, thirty ch.", 1, Decimal("0.01"))
+    request, _ = await recorded(binding, all_orders)
+    async with connected(binding, shop) as (client, address):
+        deaf = socket.create_connection((address.host, address.port), timeout=5)
+        with deaf:
+            await asyncio.to_thread(deaf.sendall, request * 3)
+            assert await client.get_customer(42) == ADA
+
+
+async def test_stopping_a_server_frees_its_port_and_its_threads(binding: Binding) -> None:
+    process = psutil.Process()
+    before = process.num_threads(), process.num_fds()
+    async with connected(binding) as (client, address):
+        await client.get_customer(42)
+        idle = socket.create_connection((address.host, address.port))
+    idle.close()
+    async with binding.serve(Shop(), port=address.port):
+        pass
+    await until(lambda: process.num_fds() <= before[1])
+    # `asyncio.to_thread` keeps a worker for the next call; the servers' own threads are gone.
+    assert process.num_threads() <= before[0] + 1
+
+
+async def test_a_server_process_ends_with_its_parent(binding: Binding) -> None:
+    with server_process(binding.name) as (_, process):
+        assert process.stdin is not None
+        process.stdin.close()
+        assert await asyncio.to_thread(process.wait, 10) == 0
+
+
+async def test_a_server_process_ends_at_a_signal(binding: Binding) -> None:
+    with server_process(binding.name) as (_, process):
+        os.kill(process.pid, signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 10) == 0
+
+
+# ---------------------------------------------------------------- the wire itself
+
+
+async def test_every_byte_of_a_conversation_is_labelled(binding: Binding) -> None:
+    async def converse(client: ShopClient) -> None:
+        await client.add_customer(1, "Zoë", Decimal("5.00"))
+        await client.update_balance(1, Decimal("-1.00"))
+        await client.place_order(1, "☕", 1, Decimal("2.50"))
+        await all_orders(client)
+        await client.list_customers()
+        with pytest.raises(CustomerNotFound):
+            await client.get_customer(43)
+        with pytest.raises(InvalidArgument):
+            await client.list_customers(limit=0)
+
+    request, reply = await recorded(binding, converse)
+    for data, direction in [
+        (request, Direction.CLIENT_TO_SERVER),
+        (reply, Direction.SERVER_TO_CLIENT),
+    ]:
+        dissection = binding.dissect(data, direction)
+        kinds = {field.kind for field in dissection.fields}
+        assert kinds.isdisjoint({Kind.OPAQUE, Kind.INCOMPLETE})
+
+
+@pytest.mark.parametrize(("client", "server"), [("binary", "streams"), ("streams", "binary")])
+async def test_two_implementations_of_one_protocol_understand_each_other(
+    client: str, server: str
+) -> None:
+    async with (
+        BINDINGS[server].serve(stock(Shop())) as running,
+        BINDINGS[client].connect(running.address) as caller,
+    ):
+        assert await caller.get_customer(42) == ADA
+        assert len(await all_orders(caller)) == 2
+
+
+async def test_a_quick_answer_overtakes_a_slow_stream_on_one_connection() -> None:
+    shop = stock(Shop())
+    for _ in range(5_000):
+        shop.place_order(7, "cards", 1, Decimal("0.01"))
+    async with connected(BINDINGS["streams"], shop) as (client, _):
+        order_of_arrival: list[str] = []
+
+        async def stream() -> None:
+            count = len(await all_orders(client))
+            order_of_arrival.append(f"{count} orders")
+
+        streaming = asyncio.create_task(stream())
+        await asyncio.sleep(0)  # the stream's request is written first
+        await client.get_customer(42)
+        order_of_arrival.append("customer")
+        await streaming
+    assert order_of_arrival == ["customer", "5002 orders"]
