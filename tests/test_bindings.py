@@ -240,6 +240,7 @@ async def test_a_server_killed_in_the_middle_of_a_call(binding: Binding) -> None
             with pytest.raises(ConnectionLost):
                 await waiting
             assert time.monotonic() - began < 10  # by the reset, not by the deadline
+            await asyncio.to_thread(process.wait, 10)
             with pytest.raises(Unavailable):
                 await client.get_customer(42)
 
