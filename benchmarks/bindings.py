@@ -1,0 +1,190 @@
+"""Calls per second, latency and bytes of one call through every binding, beside a peer.
+
+The peer is `multiprocessing.connection` of the standard library: it frames its messages with the
+same four-byte length, pickles what is in them, and serves the same shop from a process of its own.
+Every server runs in its own process; the client makes one call after another on one connection.
+
+    python -m remotecalls bench bindings
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import platform
+import socket
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
+
+import psutil
+
+from remotecalls.bindings import BINDINGS, Binding
+from remotecalls.process import server_process
+from remotecalls.shop import Shop
+from remotecalls.shop.sample import stock
+from remotecalls.wire.tap import Tap
+
+RESULTS = Path(__file__).parent / "results"
+CUSTOMER = 42
+PEER = "multiprocessing"
+
+
+def main() -> None:
+    """Measure, print a table with ratios, and keep the raw numbers."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, default=20_000, help="calls per server (20,000)")
+    parser.add_argument("--output", type=Path, default=RESULTS / "bindings.json")
+    arguments = parser.parse_args()
+    warm_up = max(1, arguments.calls // 10)
+    rows = {PEER: measure_peer(arguments.calls, warm_up)}
+    for binding in BINDINGS.values():
+        rows[binding.name] = asyncio.run(measure(binding, arguments.calls, warm_up))
+    result = {"machine": machine(), "calls": arguments.calls, "servers": rows}
+    arguments.output.write_text(json.dumps(result, indent=2) + "\n")
+    print(table(result))
+
+
+def machine() -> dict[str, str | int]:
+    """What ran this benchmark."""
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in _lines("/proc/cpuinfo")
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    return {
+        "processor": model,
+        "cores": os.cpu_count() or 0,
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+async def measure(binding: Binding, calls: int, warm_up: int) -> dict[str, float]:
+    """One binding: its server in a process, its client here."""
+    with server_process(binding.name) as (address, process):
+        # The server logs each request to a pipe; somebody must read it.
+        drain = asyncio.create_task(asyncio.to_thread(process.stdout.read))
+        async with AsyncExitStack() as stack:
+            tap = await stack.enter_async_context(Tap(address))
+            tapped = await stack.enter_async_context(binding.connect(tap.address, timeout=30))
+            await tapped.get_customer(CUSTOMER)
+            size = tap.recording.bytes_sent
+        async with binding.connect(address, timeout=30) as client:
+            row = await timed(lambda: client.get_customer(CUSTOMER), calls, warm_up)
+        process.kill()
+        await drain
+    return {**row, "bytes_per_call": size}
+
+
+async def timed(
+    call: Callable[[], Awaitable[object]], calls: int, warm_up: int
+) -> dict[str, float]:
+    """Latency of one call after another, in microseconds."""
+    for _ in range(warm_up):
+        await call()
+    took = []
+    began = time.perf_counter_ns()
+    for _ in range(calls):
+        before = time.perf_counter_ns()
+        await call()
+        took.append(time.perf_counter_ns() - before)
+    return summary(took, time.perf_counter_ns() - began)
+
+
+def summary(took_ns: list[int], total_ns: int) -> dict[str, float]:
+    """Rate and percentiles of single calls."""
+    cuts = statistics.quantiles(took_ns, n=100)
+    return {
+        "calls_per_second": round(len(took_ns) / (total_ns / 1e9)),
+        "p50_us": round(statistics.median(took_ns) / 1e3, 1),
+        "p99_us": round(cuts[98] / 1e3, 1),
+    }
+
+
+def measure_peer(calls: int, warm_up: int) -> dict[str, float]:
+    """The peer: `multiprocessing.connection`, blocking, with pickled requests and replies."""
+    context = multiprocessing.get_context("spawn")
+    ready, tell = context.Pipe(duplex=False)
+    server = context.Process(target=serve_peer, args=[tell], daemon=True)
+    server.start()
+    assert ready.poll(30), "the peer did not start"
+    with Client(ready.recv()) as connection:
+        _no_delay(connection)
+        for _ in range(warm_up):
+            _ask(connection)
+        took = []
+        began = time.perf_counter_ns()
+        for _ in range(calls):
+            before = time.perf_counter_ns()
+            _ask(connection)
+            took.append(time.perf_counter_ns() - before)
+        total = time.perf_counter_ns() - began
+        connection.send(("get_customer", CUSTOMER))
+        reply = connection.recv_bytes()
+    server.join(10)
+    request = multiprocessing.reduction.ForkingPickler.dumps(("get_customer", CUSTOMER))
+    return {**summary(took, total), "bytes_per_call": 4 + len(request) + 4 + len(reply)}
+
+
+def _ask(connection: Connection) -> object:
+    connection.send(("get_customer", CUSTOMER))
+    return connection.recv()
+
+
+def _no_delay(connection: Connection) -> None:
+    with socket.socket(fileno=os.dup(connection.fileno())) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def serve_peer(tell: Connection) -> None:
+    """Serve the sample shop to one client."""
+    shop = stock(Shop())
+    with Listener(("127.0.0.1", 0)) as listener:
+        tell.send(listener.address)
+        with listener.accept() as connection:
+            _no_delay(connection)
+            try:
+                while True:
+                    method, customer_id = connection.recv()
+                    connection.send(getattr(shop, method)(customer_id))
+            except EOFError:
+                return
+
+
+def table(result: dict) -> str:
+    """The rows with ratios to the peer."""
+    peer = result["servers"][PEER]["calls_per_second"]
+    lines = [
+        ", ".join(str(value) for value in result["machine"].values()),
+        f"{result['calls']:,} calls of get_customer, one after another",
+        f"{'server':<16}{'calls/s':>9}{'to peer':>9}{'p50 µs':>9}{'p99 µs':>9}{'bytes':>7}",
+    ]
+    for name, row in result["servers"].items():
+        rate = row["calls_per_second"]
+        lines.append(
+            f"{name:<16}{rate:>9,}{rate / peer:>9.2f}{row['p50_us']:>9}{row['p99_us']:>9}"
+            f"{row['bytes_per_call']:>7}"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
