@@ -1,0 +1,33 @@
+"""Every drawing by the name of its simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from remotecalls.figures import framing
+from remotecalls.figures.table import Table
+
+
+@dataclass(frozen=True)
+class Figure:
+    """How the results of one simulator are shown.
+
+    Attributes:
+        draw: result, simulated time in microseconds and width in pixels to SVG text.
+        describe_result: result to the picture's text alternative.
+        tables: result to the numbers behind the picture.
+        event_times: result to the times at which the picture changes, sorted.
+    """
+
+    draw: Callable[[Any, int, int], str]
+    describe_result: Callable[[Any], str]
+    tables: Callable[[Any], tuple[Table, ...]]
+    event_times: Callable[[Any], list[int]]
+
+
+FIGURES: dict[str, Figure] = {
+    "framing": Figure(framing.draw, framing.describe_result, framing.tables, framing.event_times),
+}
+"""Add the drawing of a simulator here, under the name that it has in `simulators.catalog`."""

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+from execution_cache import STAMP, code_hash, empty_if_stale
+
+
+def _project(root: Path) -> Path:
+    (root / "src").mkdir()
+    (root / "src" / "shop.py").write_text("PRICE = 1\n")
+    (root / "requirements.txt").write_text("simpy==4.1.2\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("src/shop.py", "PRICE = 2\n"),
+        ("src/other.py", ""),
+        ("requirements.txt", "simpy==4.1.3\n"),
+    ],
+)
+def test_the_hash_follows_code_and_lock(tmp_path: Path, name: str, text: str) -> None:
+    root = _project(tmp_path)
+    before = code_hash(root)
+    assert code_hash(root) == before
+    (root / name).write_text(text)
+    assert code_hash(root) != before
+
+
+def test_without_a_lock_there_is_no_hash(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"requirements\.txt is missing"):
+        code_hash(tmp_path)
+
+
+def test_outputs_go_when_the_code_changes_and_stay_otherwise(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    assert empty_if_stale(cache, "one")
+    output = cache / "executed" / "base.ipynb"
+    output.parent.mkdir()
+    output.write_text("{}")
+    assert not empty_if_stale(cache, "one")
+    assert output.is_file()
+    assert empty_if_stale(cache, "two")
+    assert [path.name for path in cache.iterdir()] == [STAMP]

@@ -1,0 +1,1 @@
+"""Pieces of the test run that are not tests."""
