@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 
 import psutil
 import pytest
@@ -233,7 +234,8 @@ async def test_a_server_killed_in_the_middle_of_a_call(binding: Binding) -> None
     with server_process(binding.name) as (address, process):
         async with binding.connect(address, timeout=20) as client:
             assert await client.get_customer(42) == ADA
-            process.send_signal(signal.SIGSTOP)  # it will not read what we send now
+            process.send_signal(signal.SIGSTOP)
+            await until(lambda: is_stopped(process.pid))  # it will not read what we send now
             waiting = asyncio.create_task(client.get_customer(42))
             await until(lambda: unread_bytes(address) > 0)
             began = time.monotonic()
@@ -252,11 +254,16 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether every thread of a process is stopped, as Linux tells it (proc(5))."""
+    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+
 def unread_bytes(server: Address) -> int:
     """Bytes that wait in the receive queues of a server's connections, as Linux counts them."""
     port = f":{server.port:04X}"
-    with open("/proc/net/tcp") as table:
-        rows = [line.split() for line in table.readlines()[1:]]
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(int(row[4].split(":")[1], 16) for row in rows if row[1].endswith(port))
 
 
