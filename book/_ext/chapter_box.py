@@ -50,7 +50,7 @@ def _nothing(self: nodes.NodeVisitor, node: Box) -> None:
 
 
 def _page_link(docname: str, document: str) -> nodes.Node:
-    link = addnodes.pending_xref(
+    return addnodes.pending_xref(
         "",
         nodes.inline("", ""),
         refdoc=document,
@@ -60,7 +60,6 @@ def _page_link(docname: str, document: str) -> nodes.Node:
         refexplicit=False,
         refwarn=True,
     )
-    return link
 
 
 def _download(path: str, document: str) -> nodes.Node:
@@ -97,7 +96,9 @@ def run_lab_paragraph(slug: str, document: str, *, link: bool) -> nodes.paragrap
     if link:
         parts += [nodes.Text("Read it here: "), _page_link(f"{LABS}/{slug}", document)]
         parts += [nodes.Text(". ")]
-    parts += [_icon("download"), _download(path, document), nodes.Text(".")]
+    download = nodes.inline("", "", _icon("download"), _download(path, document))
+    download["classes"].append("rc-nowrap")
+    parts += [download, nodes.Text(".")]
     return nodes.paragraph("", "", *parts, classes=["rc-run-lab"])
 
 

@@ -171,8 +171,7 @@ def _table(title: str, claims: Iterable[Claim]) -> nodes.table:
     head = nodes.row("", *(_cell(nodes.paragraph("", text)) for text in headings))
     group += nodes.thead("", head)
     group += nodes.tbody("", *(_row(claim) for claim in claims))
-    table = nodes.table("", nodes.title("", title), group, classes=["rc-claims"])
-    return table
+    return nodes.table("", nodes.title("", title), group, classes=["rc-claims"])
 
 
 def summary(claims: list[Claim]) -> str:

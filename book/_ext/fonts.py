@@ -82,7 +82,7 @@ def _write(app: Sphinx) -> None:
     packages = Path(app.srcdir) / PACKAGES
     static = Path(app.doctreedir).parent / "fonts"
     (static / "fonts").mkdir(parents=True, exist_ok=True)
-    rules = ["/* Source Serif 4, Source Sans 3, Source Code Pro (Adobe): SIL OFL 1.1, see fonts/. */"]
+    rules = ["/* Source Serif 4, Sans 3 and Code Pro by Adobe: SIL OFL 1.1, see fonts/. */"]
     preloads: list[str] = []
     for face in faces(packages):
         rules.append(face.rule)

@@ -144,6 +144,7 @@ def visit(translator: HTML5Translator, node: live_figure) -> None:
     translator.body.append(
         f'<rc-live-figure id="{figure_id}" class="rc-live-figure" '
         f'data-config="{html.escape(json.dumps(config))}">{anchors}\n'
+        '<div class="rc-live-stage">'
         '<figure class="rc-live-drawing">'
         f'<div class="rc-live-wide">{drawings[WIDE]["svg"]}</div>'
         f'<div class="rc-live-narrow">{drawings[NARROW]["svg"]}</div>\n<figcaption>'
@@ -169,7 +170,7 @@ def depart(translator: HTML5Translator, node: live_figure) -> None:
         f'<form class="rc-live-form" aria-label="Settings: {title}">'
         f"<fieldset disabled>{_time_controls(figure_id, answer)}"
         f"{_settings(figure_id, simulator, preset, node['seed'], node['show'])}"
-        "</fieldset></form>\n"
+        "</fieldset></form></div>\n"
         '<details class="rc-live-tables"><summary>The same in tables</summary>'
         f'<div class="rc-live-scroll" tabindex="0" role="region" '
         f'aria-label="Tables: {title}">{answer["tables"]}</div></details>\n'
@@ -212,7 +213,7 @@ def _time_controls(figure_id: str, answer: dict[str, Any]) -> str:
         f'<label for="{figure_id}-time">Simulated time</label>'
         f'<input type="range" id="{figure_id}-time" data-time min="0" max="{end_us}" step="1" '
         f'value="{end_us}" aria-valuetext="{format_quantity(end_us, "µs")}">'
-        f'{_value_in_words(format_quantity(end_us, "µs"))}'
+        f"{_value_in_words(format_quantity(end_us, 'µs'))}"
         '<div class="rc-live-buttons">'
         '<button type="button" data-action="play" aria-pressed="false">Play</button>'
         '<button type="button" data-action="step">Next event</button>'

@@ -39,7 +39,8 @@ def to_mathml(tex: str, *, display: bool) -> str:
         raise ExtensionError(f"the braces of this formula do not balance: {source!r}")
     try:
         converted = latex2mathml.converter.convert(source, display="block" if display else "inline")
-    except Exception as error:  # noqa: BLE001 - the library raises bare KeyError and IndexError too
+    except Exception as error:
+        # Besides its own errors the library raises bare KeyError and IndexError.
         raise ExtensionError(
             f"this formula is not TeX that latex2mathml reads: {source!r} ({error!r})"
         ) from error

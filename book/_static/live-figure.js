@@ -13,6 +13,7 @@ const START_DEADLINE_MS = 60_000;
 const PLAY_MS = 8_000;
 const QUIET_MS = 600; // How long settings must rest before the summary is read out.
 const NARROW_BELOW = 560;
+const STICKY_SHARE = 0.7; // A drawing taller than this part of the window does not stay in view.
 
 /** One worker for all figures of a page. */
 class Runtime {
@@ -318,6 +319,9 @@ class LiveFigure extends HTMLElement {
 
   #show(kind, svg, since) {
     this.#one(".rc-live-now").innerHTML = svg;
+    const height = this.#one("figure").offsetHeight;
+    this.classList.toggle("rc-live-sticky", height < STICKY_SHARE * innerHeight);
+    this.style.setProperty("--rc-live-height", `${height}px`);
     const detail = { kind, milliseconds: performance.now() - since };
     this.dispatchEvent(new CustomEvent("live-figure-shown", { detail, bubbles: true }));
   }

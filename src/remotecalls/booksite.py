@@ -1,8 +1,8 @@
 """Serve the built web book, compressed and cacheable, from this machine.
 
 Sphinx leaves plain files in ``_build/html``. This module makes their ``.br`` and ``.gz`` siblings
-once, as the last step of the build, and serves them with WhiteNoise on waitress: both are production servers, so
-what a reader measures here is what a deployed copy of the site would send.
+once, as the last step of the build, and serves them with WhiteNoise on waitress. Both are
+production servers, so what a reader measures here is what a deployed copy of the site would send.
 
 Sources: RFC 9110 (conditional requests, content coding), RFC 9111 and RFC 8246 (``immutable``).
 """

@@ -31,9 +31,7 @@ class Built:
         return BeautifulSoup((self.site / f"{name}.html").read_text("utf-8"), "html.parser")
 
 
-def build(
-    source: Path, pages: dict[str, str], extensions: list[str], **settings: Any
-) -> Built:
+def build(source: Path, pages: dict[str, str], extensions: list[str], **settings: Any) -> Built:
     """Write pages into a directory and build them as HTML.
 
     Args:

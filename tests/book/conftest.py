@@ -41,6 +41,15 @@ WIDE: ViewportSize = {"width": 1280, "height": 900}
 NARROW: ViewportSize = {"width": 390, "height": 844}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the browser's tests last.
+
+    Playwright's event loop counts as running in the main thread from the first use of a browser to
+    the last, and no other loop can run there meanwhile: every asyncio test would fail.
+    """
+    items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def site() -> Path:
     """The built site on disk."""

@@ -59,12 +59,13 @@ def build(directory: Path, pages: dict[str, str] = PAGES) -> subprocess.Complete
     Sphinx runs in a process of its own: it registers nodes and languages for its whole process.
     """
     source = directory / "source"
-    for name, text in pages.items():
-        path = source / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.lstrip(), "utf-8")
     static = str(ROOT / "book" / "_static")
-    (source / "conf.py").write_text(CONFIGURATION.format(static=static), "utf-8")
+    for name, text in {**pages, "conf.py": CONFIGURATION.format(static=static)}.items():
+        path = source / name
+        # A file written again counts as changed.
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text.lstrip(), "utf-8")
     return subprocess.run(
         [
             *(sys.executable, "-m", "sphinx", "-n", "-W", "--keep-going", "-b", "html"),

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 from building import build
+
 from claims_page import ARTICLES, Claim, ClaimsError, load, summary
 from conftest import ROOT
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from execution_cache import STAMP, code_hash, empty_if_stale
 
 

@@ -3,9 +3,10 @@ from xml.etree import ElementTree
 
 import pytest
 from building import build
+from sphinx.errors import ExtensionError
+
 from conftest import ROOT
 from mathml import NAMESPACE, to_mathml
-from sphinx.errors import ExtensionError
 
 TEX = r"T = \frac{n}{\lambda} + \sum_{i=1}^{n} t_i"
 

@@ -2,9 +2,10 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-import mermaid_svg
 import pytest
 from building import build
+
+import mermaid_svg
 from conftest import ROOT
 from mermaid_grammar import MermaidError, shown_words
 
@@ -27,15 +28,25 @@ STATE = """stateDiagram-v2
 
 
 @pytest.mark.parametrize("text", [FLOW, SEQUENCE, STATE])
-def test_both_drawings_show_every_word_and_ask_no_other_host(text: str) -> None:
-    drawings = mermaid_svg.draw(text, BOOK)
-    assert drawings.keys() == {"light", "dark"}
-    for name, svg in drawings.items():
-        ElementTree.fromstring(svg)
-        addresses = set(re.findall(r"https?://[^\s\"')]+", svg))
-        assert addresses <= {"http://www.w3.org/2000/svg"}
-        assert mermaid_svg.PALETTES[name]["fg"] in svg
-    assert drawings["light"] != drawings["dark"]
+def test_a_drawing_follows_the_theme_and_asks_no_other_host(text: str) -> None:
+    svg = mermaid_svg.draw(text, BOOK)
+    ElementTree.fromstring(svg)
+    assert set(re.findall(r"https?://[^\s\"')]+", svg)) <= {"http://www.w3.org/2000/svg"}
+    assert "--bg:var(--rc-paper)" in svg
+    # No color of its own: what the theme does not name, it mixes from what the theme names.
+    assert not re.findall(r"(?:fill|stroke)=\"#", svg)
+
+
+def test_drawings_of_one_page_do_not_meddle_with_each_other() -> None:
+    first, second = mermaid_svg.draw(FLOW, BOOK), mermaid_svg.draw(STATE, BOOK)
+    names = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (first, second)]
+    assert names[0]
+    assert not names[0] & names[1]
+    for svg, own in zip((first, second), names, strict=True):
+        assert set(re.findall(r"url\(#([^)]+)\)", svg)) <= own
+        (styles,) = re.findall(r"<style>(.*?)</style>", svg, re.DOTALL)
+        for rule in re.findall(r"^\s*([^\s{}][^{}]*) \{", styles, re.MULTILINE):
+            assert rule.startswith(".rc-mermaid-"), rule
 
 
 def test_labels_are_found() -> None:
@@ -77,18 +88,16 @@ def _page(options: str, text: str) -> str:
     return f"# Page\n\nText.\n\n```{{mermaid}}\n{options}{text}```\n"
 
 
-def test_a_page_shows_one_picture_a_theme(tmp_path: Path) -> None:
+def test_a_page_shows_the_drawing_with_its_name_and_caption(tmp_path: Path) -> None:
     source = _source(tmp_path)
-    options = ":alt: Two writes, one read.\n:caption: What the kernel does.\n"
+    options = ':alt: Two writes, "one" read.\n:caption: What the kernel does.\n'
     page = {"index.md": _page(options, FLOW)}
     built = build(source, page, ["mermaid_svg"], exclude_patterns=["_build", "book"])
     assert built.warnings == ""
     figure = built.page().select_one("figure.rc-diagram")
     assert figure is not None
-    pictures = figure.select("img")
-    assert [picture["class"] for picture in pictures] == [["rc-only-light"], ["rc-only-dark"]]
-    assert {picture["alt"] for picture in pictures} == {"Two writes, one read."}
-    assert all((built.site / picture["src"]).is_file() for picture in pictures)
+    (svg,) = figure.select("svg")
+    assert (svg["role"], svg["aria-label"]) == ("img", 'Two writes, "one" read.')
     assert figure.select_one("figcaption").text.strip().startswith("What the kernel does.")
 
 
@@ -110,9 +119,7 @@ def test_a_mistake_is_reported_with_file_and_line(
     tmp_path: Path, options: str, text: str, complaint: str, place: str
 ) -> None:
     pages = {"index.md": _page(options, text)}
-    built = build(
-        _source(tmp_path), pages, ["mermaid_svg"], exclude_patterns=["_build", "book"]
-    )
+    built = build(_source(tmp_path), pages, ["mermaid_svg"], exclude_patterns=["_build", "book"])
     assert complaint in built.warnings
     assert place in built.warnings
     assert "index" in built.warnings

@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 from bs4 import BeautifulSoup
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+
 from conftest import (
     NARROW,
     ROOT,
@@ -22,7 +24,6 @@ from conftest import (
     pages_of,
     watch,
 )
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 MODES: dict[str, tuple[ViewportSize, Literal["light", "dark"]]] = {
     "wide-light": (WIDE, "light"),
@@ -266,8 +267,10 @@ def test_on_paper_a_link_shows_its_address(open_page: Open) -> None:
     page = open_page("book/how-to-use.html").page
     page.emulate_media(media="print")
     shown = page.evaluate(
-        """() => getComputedStyle(
-            document.querySelector("article a[href^='https://creativecommons']"), "::after").content"""
+        """() => {
+            const link = document.querySelector("article a[href^='https://creativecommons']");
+            return getComputedStyle(link, "::after").content;
+        }"""
     )
     assert "https://creativecommons.org" in shown
 
@@ -346,9 +349,7 @@ def test_a_page_describes_itself_for_sharing(site: Path, path: str) -> None:
 
 @pytest.fixture(scope="module")
 def soups(site: Path) -> dict[str, BeautifulSoup]:
-    return {
-        path: BeautifulSoup((site / path).read_text("utf-8"), "html.parser") for path in PAGES
-    }
+    return {path: BeautifulSoup((site / path).read_text("utf-8"), "html.parser") for path in PAGES}
 
 
 @pytest.mark.parametrize("path", PAGES)

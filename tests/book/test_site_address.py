@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 from building import build
-from site_address import parse_base_url
 from sphinx.errors import ConfigError
+
+from site_address import parse_base_url
 
 EXTENSIONS = ["notfound.extension", "sphinx_sitemap", "sphinxext.opengraph", "site_address"]
 PAGES = {
@@ -33,7 +34,7 @@ def test_an_address_ends_with_one_slash(given: str, taken: str) -> None:
     "given", ["example.org", "/remote-calls/", "ftp://example.org/", "https://e.org/?a=b"]
 )
 def test_what_is_no_address_of_a_site_is_refused(given: str) -> None:
-    with pytest.raises(ConfigError, match="BASE_URL=.* is not the address of a site"):
+    with pytest.raises(ConfigError, match=r"BASE_URL=.* is not the address of a site"):
         parse_base_url(given)
 
 

@@ -3,10 +3,11 @@ from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup
+from sphinx.errors import ExtensionError
+
 from conftest import ROOT
 from fonts import faces
 from icons import ICONS, icon_styles
-from sphinx.errors import ExtensionError
 from theme_cleanup import drop_files, mend_body, navigation, select_assets
 
 

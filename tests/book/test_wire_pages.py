@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 from building import build
-from wire_pages import Call, CallError
 
 from remotecalls.bindings import BINDINGS
+from wire_pages import Call, CallError
 
 
 def test_a_call_is_read_with_the_types_of_the_shop() -> None:

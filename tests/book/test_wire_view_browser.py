@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import NARROW, ROOT, WIDE, axe_violations
 from construct import Int8ub, Int16ub, Struct, this
 from playwright.sync_api import Browser, Page
 
+from conftest import NARROW, ROOT, WIDE, axe_violations
 from remotecalls.wire.dissect import dissect_messages, labelled, sized, text_with_length
 from remotecalls.wire.hexview import to_html
 
@@ -23,7 +23,7 @@ GREETING = Struct(
         ),
     ),
 )
-DATA = b"\0\x0e\x01\x0cAda Lovelace" + b"\0\x03\x01\x02A" + b"\0\x05\x01"
+DATA = b"\0\x0e\x01\x0cAda Lovelace" + b"\0\x03\x01\x02A" + b"\0\x05\x01\x03A"
 MARK = "rgb(255, 216, 77)"
 
 OpenView = Callable[..., Page]

@@ -57,7 +57,7 @@ def test_any_run_at_any_time_is_a_drawing_that_stays_on_its_sheet(
         for name in ("x1", "x2"):
             assert 0 <= float(line.attrib[name]) <= width
     for text in picture.iter(f"{SVG}text"):
-        # A letter of 11 pixels is about 6 wide.
+        # A letter of 12 pixels is about 6 wide.
         half = (
             6
             * len(text.text or "")
@@ -107,9 +107,7 @@ def test_nothing_is_drawn_before_it_happens() -> None:
     assert not any(re.fullmatch(r"r\d.*", word) for word in before)
     assert "intact" not in before
     third = result.messages[2]
-    assert "s3 on its way" in words(drawing(result, third.written_us + 1)) or "on its way" in words(
-        drawing(result, third.written_us + 1)
-    )
+    assert "in flight" in words(drawing(result, third.written_us + 1))
     assert words(drawing(result, third.read_us - 1)).count("intact") == 2
     assert words(drawing(result, third.read_us)).count("intact") == 3
 
@@ -147,7 +145,7 @@ def test_a_phone_gets_two_rows_of_messages_where_a_page_gets_one() -> None:
 
 def test_all_text_has_the_size_that_is_legible_at_full_width() -> None:
     picture = figures.draw("framing", preset("lucky"), 0, figures.NARROW)
-    assert "font:11px" in picture
+    assert "font:12px" in picture
     assert "font-size" not in picture
 
 
@@ -201,7 +199,7 @@ def ask(page: Page, **changes: Any) -> dict[str, Any]:
         "values": {},
         "seed": 1,
         "at_us": None,
-        "width": 720,
+        "width": figures.WIDE,
     }
     answer: dict[str, Any] = json.loads(page.run(json.dumps(request | changes)))
     return answer
@@ -224,7 +222,9 @@ def test_figures_of_one_page_keep_their_own_results() -> None:
     page = Page()
     ask(page, figure="a", seed=1)
     ask(page, figure="b", seed=2)
-    drawn = json.loads(page.draw(json.dumps({"figure": "a", "at_us": 10**9, "width": 720})))
+    drawn = json.loads(
+        page.draw(json.dumps({"figure": "a", "at_us": 10**9, "width": figures.WIDE}))
+    )
     assert drawn["svg"] == ask(Page(), seed=1)["svg"]
 
 

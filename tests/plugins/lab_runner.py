@@ -55,6 +55,7 @@ def run_lab(
         cut: seconds after which it is ended; later than `most`, so that a slow lab is reported
             with its time.
     """
+    notebook = notebook.resolve()
     temporary = scratch / "tmp"
     temporary.mkdir()
     before = _files_beside(notebook)
@@ -63,7 +64,7 @@ def run_lab(
     seconds = time.monotonic() - started
     problems = [*_never_executed(notebook)]
     if found["status"] != 0:
-        problems.append(f"nbval failed (status {found['status']}):\n{output}")
+        problems.append(f"nbval failed (status {found['status']}):\n{_excerpt(output)}")
     problems += [f"left behind: {survivor}" for survivor in found["survivors"]]
     problems += [f"left behind: {path.name} in TMPDIR" for path in temporary.iterdir()]
     problems += [f"left behind: {name}" for name in sorted(_files_beside(notebook) - before)]
@@ -77,7 +78,7 @@ def _run(notebook: Path, scratch: Path, temporary: Path, cut: float) -> tuple[di
     command = [
         *(sys.executable, str(TESTS / "plugins" / "lab_launcher.py"), str(result)),
         *(sys.executable, "-m", "pytest", "-c", str(TESTS / "nbval.ini")),
-        *(f"--rootdir={notebook.parent}", "--color=no", "-q", "--nbval"),
+        *(f"--rootdir={notebook.parent}", "--color=no", "-q", "-vv", "--tb=short", "--nbval"),
         *("--nbval-cell-timeout=60", f"--nbval-sanitize-with={TESTS / 'nbval.cfg'}"),
         str(notebook),
     ]
@@ -130,6 +131,15 @@ def _environment(scratch: Path, temporary: Path) -> dict[str, str]:
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
+
+
+def _excerpt(output: str) -> str:
+    """Return the failures, without the middle of long lines such as the text of a picture."""
+    output = output[max(0, output.find("= FAILURES =")) :]
+    lines = [line if len(line) < 600 else f"{line[:600]} ..." for line in output.splitlines()]
+    if len(lines) > 120:
+        lines[80:-40] = ["..."]
+    return "\n".join(lines)
 
 
 def _never_executed(notebook: Path) -> list[str]:

@@ -437,6 +437,19 @@ def test_other_layouts_of_construct_may_stand_between(
     assert rows(dissect_messages(data, layout)) == expected
 
 
+def test_bytes_without_a_label_belong_to_their_own_message() -> None:
+    layout = Struct("length" / Int8ub, labelled("x", Int8ub), Padding(1))
+    fields = dissect_messages(b"\1a\0\2b\0", layout).fields
+    assert [(f.message, f.name, f.value) for f in fields] == [
+        (0, "unlabeled", "01"),
+        (0, "x", "97"),
+        (0, "unlabeled", "00"),
+        (1, "unlabeled", "02"),
+        (1, "x", "98"),
+        (1, "unlabeled", "00"),
+    ]
+
+
 def test_labels_inside_transformed_bytes_are_a_mistake() -> None:
     upper = Transformed(labelled("x", GreedyBytes), bytes.upper, 3, bytes.lower, 3)
     with pytest.raises(DeclarationError, match="put the label around"):

@@ -8,31 +8,33 @@ from hypothesis import strategies as st
 
 from remotecalls.wire.errors import DeadlineExceeded
 from remotecalls.wire.faults import (
-    Action,
     Chop,
     Coalesce,
     Corrupt,
     CorruptDatagram,
     Cut,
     DatagramFault,
-    DatagramPipeline,
     Delay,
     DelayDatagram,
     Drop,
     DropDatagram,
     Duplicate,
-    End,
-    Forward,
     Hold,
-    Pause,
-    Pipeline,
     Reorder,
-    Sever,
     StreamFault,
-    Wait,
 )
 from remotecalls.wire.gate import Gate, Signal
 from remotecalls.wire.recording import Direction
+from remotecalls.wire.stages import (
+    Action,
+    DatagramPipeline,
+    End,
+    Forward,
+    Pause,
+    Pipeline,
+    Sever,
+    Wait,
+)
 
 pieces = st.lists(st.binary(min_size=1, max_size=20), max_size=12)
 

@@ -17,12 +17,12 @@ from remotecalls.figures.table import Table
 from remotecalls.simulators.framing import DELIMITER, NONE, FramingResult, Message
 from remotecalls.simulators.parameters import format_quantity
 
-_WRITE_Y = 34.0
-_RECV_Y = 134.0
-_TIME_HEIGHT = 176.0
+_WRITE_Y = 30.0
+_RECV_Y = 110.0
+_TIME_HEIGHT = 148.0
 _ROW = 24.0
 _BLOCK = 18.0
-_GUTTER = 66.0
+_GUTTER = 70.0
 _BAND_HEIGHT = 32.0 + 4 * _ROW + 38.0
 
 
@@ -99,7 +99,7 @@ def _time_panel(result: FramingResult, at_us: int, width: int) -> Markup:
     parts.append(_write_marks(result, at_us, left, scale))
     parts.append(_read_marks(result, at_us, left, scale))
     cursor = x(at_us)
-    parts.append(line(cursor, 18, cursor, _RECV_Y + 8, tone="accent", thick=True))
+    parts.append(line(cursor, 16, cursor, _RECV_Y + 8, tone="accent", thick=True))
     parts.append(svg.time_axis(result.end_us, left, right, _RECV_Y + 10))
     return svg.join(parts)
 
@@ -123,7 +123,7 @@ def _write_marks(result: FramingResult, at_us: int, left: float, scale: float) -
         parts.append(line(x, _WRITE_Y - 10, x, _WRITE_Y, tone=tone, thick=True))
         if write.first == message.first and x >= free_from:
             parts.append(text(message.name, x, _WRITE_Y - 14, anchor="middle"))
-            free_from = x + 24
+            free_from = x + 26
     return svg.join(parts)
 
 
@@ -151,7 +151,7 @@ def _holds(result: FramingResult, at_us: int, left: float, scale: float) -> Mark
         length = (min(hold.until_us, at_us) - hold.from_us) * scale
         parts.append(box(x, _WRITE_Y + 3, length, 15, tone="bad", fill=0.12, dashed=True))
         for label in ("held by Nagle's algorithm", "held by Nagle", "held"):
-            if 6 * len(label) + 6 <= length:
+            if svg.LETTER_PIXELS * len(label) + 6 <= length:
                 parts.append(text(label, x + 4, _WRITE_Y + 14))
                 break
     return svg.join(parts)
@@ -249,7 +249,7 @@ class _Band:
                 flying = segment.arrived_us > at_us
                 parts.append(box(x + 1, y, width - 2, _BLOCK, tone="muted",
                                  fill=0.0 if flying else 0.25, dashed=flying))  # fmt: skip
-                labels = (f"s{number} on its way", "on its way", "→") if flying else (f"s{number}",)
+                labels = (f"s{number} in flight", "in flight", "→") if flying else (f"s{number}",)
                 parts.append(_fitting(x, width, y, *labels))
         return svg.join(parts)
 
@@ -300,7 +300,7 @@ class _Band:
 def _fitting(x: float, width: float, y: float, *labels: str) -> Markup:
     """Return the first label that fits into a block, or nothing."""
     for label in labels:
-        if 6.2 * len(label) + 6 <= width:
+        if svg.LETTER_PIXELS * len(label) + 6 <= width:
             return text(label, x + width / 2, y + 13, anchor="middle")
     return Markup("")
 

@@ -15,11 +15,14 @@ from remotecalls.simulators.parameters import format_quantity
 NARROW = 360
 """The width of a drawing for a phone, in CSS pixels."""
 
-WIDE = 720
-"""The width of a drawing for a page or a lab, in CSS pixels."""
+WIDE = 640
+"""The width of a drawing for the book's column or a lab, in CSS pixels."""
 
-TEXT_PIXELS = 11
+TEXT_PIXELS = 12
 """The size of all text: legible where the drawing is shown at its own width or more."""
+
+LETTER_PIXELS = 6.8
+"""How wide a letter of that size is, on the wide side of common fonts."""
 
 # Each color names the book's custom property, then JupyterLab's, then a value that stands on
 # its own. The categorical fallbacks keep 3:1 against white and against JupyterLab's dark paper.

@@ -22,7 +22,7 @@ from remotecalls.notebook.lab import REPORT_VARIABLE
 from remotecalls.notebook.places import LabFiles
 from remotecalls.notebook.progress import SWITCH_VARIABLE
 
-CELL_SECONDS = 60.0
+CELL_SECONDS = 60
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
@@ -39,14 +39,14 @@ class ExecutionError(Exception):
     """A cell of a notebook failed, took too long, or ended the kernel."""
 
 
-def execute(path: Path, *, cell_seconds: float = CELL_SECONDS) -> None:
+def execute(path: Path, *, cell_seconds: int = CELL_SECONDS) -> None:
     """Run a notebook from top to bottom in a fresh kernel, and write it back with its outputs.
 
     The reader's progress is neither read nor written. A notebook that fails is left as it was.
 
     Args:
         path: the notebook.
-        cell_seconds: the deadline of one cell.
+        cell_seconds: the deadline of one cell, in whole seconds.
 
     Raises:
         ExecutionError: a cell failed, took too long, or ended the kernel.
@@ -146,14 +146,14 @@ class LabResult:
         return "\n".join(lines)
 
 
-def check_lab(lab: str, *, cell_seconds: float = CELL_SECONDS) -> LabResult:
+def check_lab(lab: str, *, cell_seconds: int = CELL_SECONDS) -> LabResult:
     """Run a reader's notebook from a fresh kernel and report which exercises pass.
 
     The notebook is not changed. A cell that fails does not keep the later ones from running.
 
     Args:
         lab: the lab's name, for example ``sockets``.
-        cell_seconds: the deadline of one cell.
+        cell_seconds: the deadline of one cell, in whole seconds.
 
     Raises:
         FileNotFoundError: there is no such lab.
@@ -205,7 +205,7 @@ def _failures(notebook: NotebookNode) -> tuple[CellFailure, ...]:
 # ---------------------------------------------------------------------------- inside
 
 
-def _run(notebook: NotebookNode, path: Path, *, cell_seconds: float, stop_at_error: bool) -> None:
+def _run(notebook: NotebookNode, path: Path, *, cell_seconds: int, stop_at_error: bool) -> None:
     client = NotebookClient(
         notebook,
         timeout=cell_seconds,
@@ -217,7 +217,7 @@ def _run(notebook: NotebookNode, path: Path, *, cell_seconds: float, stop_at_err
     try:
         client.execute()
     except CellTimeoutError as error:
-        raise ExecutionError(f"{path.name}: a cell took over {cell_seconds:g} s") from error
+        raise ExecutionError(f"{path.name}: a cell took over {cell_seconds} s") from error
     except DeadKernelError as error:
         raise ExecutionError(f"{path.name}: a cell ended the kernel") from error
     except CellExecutionError as error:

@@ -2,131 +2,39 @@
 
 A fault says where it strikes (direction, connection, offset) and what it does there. All are
 deterministic: the same faults on the same bytes do the same thing. They compose: bytes go through
-the faults in the order in which they are listed.
-
-The classes here do no input or output. Each makes a *stage* that turns the bytes it is fed into
-actions, and a tap carries the actions out. Offsets count the bytes of one direction of one
+the faults in the order in which they are listed. Offsets count the bytes of one direction of one
 connection as its sender wrote them, from 0.
+
+Each fault makes a stage (`remotecalls.wire.stages`), and a tap carries out what the stages ask.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from remotecalls.wire.gate import Gate
 from remotecalls.wire.recording import Direction
+from remotecalls.wire.stages import (
+    Before,
+    Chopper,
+    Collector,
+    Copies,
+    Corrupter,
+    CorruptOne,
+    Cutter,
+    DatagramStage,
+    Hole,
+    Late,
+    Overtake,
+    Pause,
+    Slow,
+    Stage,
+    Wait,
+)
 
 MAXIMUM_COALESCE = 16 * 1024 * 1024
 """Bytes that `Coalesce` may keep waiting."""
-
-# ---------------------------------------------------------------- what a stage asks the tap to do
-
-
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """Pass these bytes on, in one write."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Wait so many seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Wait until the gate is open."""
-
-    gate: Gate
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Pass on that the sender will send no more (FIN)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sever:
-    """End the connection towards both peers: by RST, or by FIN."""
-
-    reset: bool
-
-
-Action = Forward | Pause | Wait | End | Sever
-
-
-class Stage:
-    """What a fault does to one direction of one connection. This one passes everything on."""
-
-    quiet_seconds: float | None = None
-    """Call `quiet` when no byte has come for so long; None for never."""
-
-    swallows: bool = False
-    """Whether everything that comes now disappears, a FIN and an RST too."""
-
-    def feed(self, data: bytes) -> Iterator[Action]:
-        """Bytes have come."""
-        yield Forward(data)
-
-    def end(self) -> Iterator[Action]:
-        """The sender has ended its stream."""
-        yield End()
-
-    def quiet(self) -> Iterator[Action]:
-        """No byte has come for `quiet_seconds`."""
-        return iter(())
-
-
-class Pipeline:
-    """Stages one after another, as a single stage."""
-
-    def __init__(self, stages: Iterable[Stage]) -> None:
-        self._stages = tuple(stages)
-
-    @property
-    def quiet_seconds(self) -> float | None:
-        """The shortest of the stages' times, or None."""
-        times = [s.quiet_seconds for s in self._stages if s.quiet_seconds is not None]
-        return min(times, default=None)
-
-    @property
-    def swallows(self) -> bool:
-        """Whether nothing can come out any more."""
-        return any(stage.swallows for stage in self._stages)
-
-    def feed(self, data: bytes) -> Iterator[Action]:
-        """Bytes have come. Carry out each action before asking for the next."""
-        return self._through(0, iter((Forward(data),)))
-
-    def end(self) -> Iterator[Action]:
-        """The sender has ended its stream."""
-        return self._through(0, iter((End(),)))
-
-    def quiet(self) -> Iterator[Action]:
-        """No byte has come for `quiet_seconds`."""
-        for index, stage in enumerate(self._stages):
-            yield from self._through(index + 1, stage.quiet())
-
-    def _through(self, index: int, actions: Iterator[Action]) -> Iterator[Action]:
-        if index == len(self._stages):
-            yield from actions
-            return
-        stage = self._stages[index]
-        for action in actions:
-            match action:
-                case Forward(data):
-                    yield from self._through(index + 1, stage.feed(data))
-                case End():
-                    yield from self._through(index + 1, stage.end())
-                case _:
-                    yield action
-
 
 # ---------------------------------------------------------------- faults of a stream (TCP)
 
@@ -184,8 +92,8 @@ class Delay(StreamFault):
     def stage(self) -> Stage:
         """A fresh stage."""
         if self.after_bytes is None:
-            return _Slow(self.seconds)
-        return _Before(self.after_bytes, Pause(self.seconds))
+            return Slow(self.seconds)
+        return Before(self.after_bytes, Pause(self.seconds))
 
 
 @dataclass(frozen=True)
@@ -208,7 +116,7 @@ class Hold(StreamFault):
 
     def stage(self) -> Stage:
         """A fresh stage."""
-        return _Before(self.after_bytes, Wait(self.gate))
+        return Before(self.after_bytes, Wait(self.gate))
 
 
 @dataclass(frozen=True)
@@ -234,7 +142,7 @@ class Chop(StreamFault):
 
     def stage(self) -> Stage:
         """A fresh stage."""
-        return _Chopper(self.size, self.pause)
+        return Chopper(self.size, self.pause)
 
 
 @dataclass(frozen=True)
@@ -263,7 +171,7 @@ class Coalesce(StreamFault):
 
     def stage(self) -> Stage:
         """A fresh stage."""
-        return _Collector(self.count_bytes, self.quiet_seconds)
+        return Collector(self.count_bytes, self.quiet_seconds)
 
 
 @dataclass(frozen=True)
@@ -285,7 +193,7 @@ class Drop(StreamFault):
 
     def stage(self) -> Stage:
         """A fresh stage."""
-        return _Hole(self.after_bytes)
+        return Hole(self.after_bytes)
 
 
 @dataclass(frozen=True)
@@ -312,7 +220,7 @@ class Cut(StreamFault):
 
     def stage(self) -> Stage:
         """A fresh stage."""
-        return _Cutter(self.after_bytes, self.reset)
+        return Cutter(self.after_bytes, self.reset)
 
 
 @dataclass(frozen=True)
@@ -337,152 +245,10 @@ class Corrupt(StreamFault):
 
     def stage(self) -> Stage:
         """A fresh stage."""
-        return _Corrupter(self.offset, self.xor)
-
-
-class _Before(Stage):
-    """One action before the byte at an offset."""
-
-    def __init__(self, offset: int, action: Action) -> None:
-        self._left = offset
-        self._action: Action | None = action
-
-    def feed(self, data: bytes) -> Iterator[Action]:
-        if self._action is None or len(data) <= self._left:
-            self._left -= len(data)
-            yield Forward(data)
-            return
-        before, after = data[: self._left], data[self._left :]
-        action, self._action = self._action, None
-        if before:
-            yield Forward(before)
-        yield action
-        yield Forward(after)
-
-
-class _Slow(Stage):
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def feed(self, data: bytes) -> Iterator[Action]:
-        yield Pause(self._seconds)
-        yield Forward(data)
-
-
-class _Chopper(Stage):
-    def __init__(self, size: int, pause: float) -> None:
-        self._size = size
-        self._pause = pause
-        self._first = True
-
-    def feed(self, data: bytes) -> Iterator[Action]:
-        for start in range(0, len(data), self._size):
-            if not self._first:
-                yield Pause(self._pause)
-            self._first = False
-            yield Forward(data[start : start + self._size])
-
-
-class _Collector(Stage):
-    def __init__(self, count: int, quiet_seconds: float | None) -> None:
-        self._count = count
-        self._quiet_seconds = quiet_seconds
-        self._waiting = bytearray()
-
-    @property
-    def quiet_seconds(self) -> float | None:  # type: ignore[override]  # depends on the state
-        return self._quiet_seconds if self._waiting else None
-
-    def feed(self, data: bytes) -> Iterator[Action]:
-        self._waiting += data
-        if len(self._waiting) >= self._count:
-            yield from self.quiet()
-
-    def quiet(self) -> Iterator[Action]:
-        if self._waiting:
-            data = bytes(self._waiting)
-            self._waiting.clear()
-            yield Forward(data)
-
-    def end(self) -> Iterator[Action]:
-        yield from self.quiet()
-        yield End()
-
-
-class _Hole(Stage):
-    def __init__(self, after_bytes: int) -> None:
-        self._left = after_bytes
-        self.swallows = after_bytes == 0
-
-    def feed(self, data: bytes) -> Iterator[Action]:
-        before = data[: self._left]
-        self._left -= len(before)
-        self.swallows = self._left == 0
-        if before:
-            yield Forward(before)
-
-    def end(self) -> Iterator[Action]:
-        if not self.swallows:
-            yield End()
-
-
-class _Cutter(Stage):
-    def __init__(self, after_bytes: int, reset: bool) -> None:
-        self._left = after_bytes
-        self._reset = reset
-        self._done = False
-
-    def feed(self, data: bytes) -> Iterator[Action]:
-        if self._done:
-            return
-        before = data[: self._left]
-        self._left -= len(before)
-        if before:
-            yield Forward(before)
-        if self._left == 0:
-            self._done = True
-            yield Sever(self._reset)
-
-
-class _Corrupter(Stage):
-    def __init__(self, offset: int, xor: int) -> None:
-        self._left = offset
-        self._xor = xor
-
-    def feed(self, data: bytes) -> Iterator[Action]:
-        if 0 <= self._left < len(data):
-            changed = bytearray(data)
-            changed[self._left] ^= self._xor
-            yield Forward(bytes(changed))
-        else:
-            yield Forward(data)
-        self._left -= len(data)
+        return Corrupter(self.offset, self.xor)
 
 
 # ---------------------------------------------------------------- faults of datagrams (UDP)
-
-
-@dataclass(frozen=True, slots=True)
-class Datagram:
-    """A datagram on its way through the faults.
-
-    Attributes:
-        index: counts the datagrams of one direction of one client as they were sent, from 0.
-        data: its bytes.
-        delay: seconds that it still has to wait.
-    """
-
-    index: int
-    data: bytes
-    delay: float = 0.0
-
-
-class DatagramStage(Protocol):
-    """What a fault does to one direction between one client and the server."""
-
-    def feed(self, datagram: Datagram) -> Iterator[Datagram]:
-        """A datagram has come; give what goes on."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -510,7 +276,7 @@ class DropDatagram(DatagramFault):
 
     def stage(self) -> DatagramStage:
         """A fresh stage."""
-        return _Copies(self.index, 0)
+        return Copies(self.index, 0)
 
 
 @dataclass(frozen=True)
@@ -529,7 +295,7 @@ class DelayDatagram(DatagramFault):
 
     def stage(self) -> DatagramStage:
         """A fresh stage."""
-        return _Late(self.index, self.seconds)
+        return Late(self.index, self.seconds)
 
 
 @dataclass(frozen=True)
@@ -551,7 +317,7 @@ class CorruptDatagram(DatagramFault):
 
     def stage(self) -> DatagramStage:
         """A fresh stage."""
-        return _CorruptOne(self.index, self.offset, self.xor)
+        return CorruptOne(self.index, self.offset, self.xor)
 
 
 @dataclass(frozen=True)
@@ -571,7 +337,7 @@ class Duplicate(DatagramFault):
 
     def stage(self) -> DatagramStage:
         """A fresh stage."""
-        return _Copies(self.index, 1 + self.copies)
+        return Copies(self.index, 1 + self.copies)
 
 
 @dataclass(frozen=True)
@@ -591,77 +357,7 @@ class Reorder(DatagramFault):
 
     def stage(self) -> DatagramStage:
         """A fresh stage."""
-        return _Overtake(self.index, self.past)
-
-
-class _Copies:
-    def __init__(self, index: int, count: int) -> None:
-        self._index = index
-        self._count = count
-
-    def feed(self, datagram: Datagram) -> Iterator[Datagram]:
-        count = self._count if datagram.index == self._index else 1
-        yield from (datagram,) * count
-
-
-class _Late:
-    def __init__(self, index: int, seconds: float) -> None:
-        self._index = index
-        self._seconds = seconds
-
-    def feed(self, datagram: Datagram) -> Iterator[Datagram]:
-        late = self._seconds if datagram.index == self._index else 0.0
-        yield replace(datagram, delay=datagram.delay + late)
-
-
-class _CorruptOne:
-    def __init__(self, index: int, offset: int, xor: int) -> None:
-        self._index = index
-        self._offset = offset
-        self._xor = xor
-
-    def feed(self, datagram: Datagram) -> Iterator[Datagram]:
-        data = bytearray(datagram.data)
-        if datagram.index == self._index and self._offset < len(data):
-            data[self._offset] ^= self._xor
-        yield replace(datagram, data=bytes(data))
-
-
-class _Overtake:
-    def __init__(self, index: int, past: int) -> None:
-        self._index = index
-        self._past = past
-        self._held: list[Datagram] = []
-
-    def feed(self, datagram: Datagram) -> Iterator[Datagram]:
-        if datagram.index == self._index:
-            self._held.append(datagram)
-            return
-        yield datagram
-        if datagram.index >= self._index + self._past:
-            held, self._held = self._held, []
-            yield from held
-
-
-class DatagramPipeline:
-    """Stages one after another."""
-
-    def __init__(self, stages: Iterable[DatagramStage]) -> None:
-        self._stages = tuple(stages)
-        self._count = 0
-
-    def feed(self, data: bytes) -> Iterator[Datagram]:
-        """A datagram has come; give what goes on."""
-        datagrams: Iterator[Datagram] = iter((Datagram(self._count, data),))
-        self._count += 1
-        for stage in self._stages:
-            datagrams = _each(stage, datagrams)
-        return datagrams
-
-
-def _each(stage: DatagramStage, datagrams: Iterator[Datagram]) -> Iterator[Datagram]:
-    for datagram in datagrams:
-        yield from stage.feed(datagram)
+        return Overtake(self.index, self.past)
 
 
 # ---------------------------------------------------------------- checks

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from remotecalls.wire.address import Address
-from remotecalls.wire.faults import Datagram, DatagramFault, DatagramPipeline
+from remotecalls.wire.faults import DatagramFault
 from remotecalls.wire.recording import DEFAULT_LIMIT, Direction, EventKind, Transport
+from remotecalls.wire.stages import Datagram, DatagramPipeline
 from remotecalls.wire.tap_base import TapBase, bound, family
 
 LARGEST_DATAGRAM = 65_535

@@ -14,18 +14,9 @@ from contextlib import ExitStack, suppress
 from remotecalls.wire.address import Address
 from remotecalls.wire.deadline import Deadline
 from remotecalls.wire.errors import DeadlineExceeded
-from remotecalls.wire.faults import (
-    Action,
-    DatagramFault,
-    End,
-    Forward,
-    Pause,
-    Pipeline,
-    Sever,
-    StreamFault,
-    Wait,
-)
+from remotecalls.wire.faults import DatagramFault, StreamFault
 from remotecalls.wire.recording import DEFAULT_LIMIT, Direction, EventKind, Transport, View
+from remotecalls.wire.stages import Action, End, Forward, Pause, Pipeline, Sever, Wait
 from remotecalls.wire.tap_base import TapBase, bound, family
 
 READ_SIZE = 64 * 1024
