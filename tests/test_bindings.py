@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -385,6 +385,28 @@ async def test_a_client_that_sends_garbage_disturbs_nobody(binding: Binding, dat
             await asyncio.to_thread(bad.sendall, data)
             assert await client.get_customer(42) == ADA
         assert await client.get_customer(42) == ADA
+
+
+async def test_false_lengths_and_endless_messages_leave_the_memory_flat(binding: Binding) -> None:
+    with server_process(binding.name) as (address, process):
+        async with binding.connect(address, timeout=20) as client:
+            await client.get_customer(42)
+
+            def attack(data: bytes) -> None:
+                bad = socket.create_connection((address.host, address.port), timeout=5)
+                with bad, suppress(ConnectionError):  # it may be refused before all is sent
+                    bad.sendall(data)
+                    bad.shutdown(socket.SHUT_WR)
+                    bad.recv(10_000)
+
+            server = psutil.Process(process.pid)
+            await asyncio.to_thread(attack, b"\xff" * 2_000_000)
+            before = server.memory_info().rss
+            for number in range(20):
+                data = [b"\xff\xff\xff\xff", b"\x80\0\0\0", b"x" * 2_000_000][number % 3]
+                await asyncio.to_thread(attack, data)
+            assert await client.get_customer(42) == ADA
+            assert server.memory_info().rss - before < 8_000_000
 
 
 async def test_half_a_request_then_nothing_disturbs_nobody(binding: Binding) -> None:

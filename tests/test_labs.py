@@ -18,7 +18,8 @@ NOTEBOOKS = sorted(path for path in LABS.rglob("*.ipynb") if ".ipynb_checkpoints
 def test_lab(notebook: Path, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     run = run_lab(notebook, tmp_path)
     pytestconfig.stash[LAB_TIMES][str(notebook.relative_to(LABS))] = run.seconds
-    assert not run.problems, "\n\n".join(run.problems)
+    if run.problems:
+        pytest.fail("\n\n".join(run.problems), pytrace=False)
 
 
 def test_there_are_labs() -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from remotecalls.shop import (
@@ -141,7 +141,6 @@ def outcome(shop: Shop, request: Request) -> list[object]:
         return [type(error), str(error)]
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(requests, max_size=20))
 def test_both_repositories_answer_alike(conversation: list[Request]) -> None:
     with SQLiteRepository() as repository:

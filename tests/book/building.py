@@ -31,13 +31,21 @@ class Built:
         return BeautifulSoup((self.site / f"{name}.html").read_text("utf-8"), "html.parser")
 
 
-def build(source: Path, pages: dict[str, str], extensions: list[str], **settings: Any) -> Built:
+def build(
+    source: Path,
+    pages: dict[str, str],
+    extensions: list[str],
+    *,
+    parser: str = "myst_parser",
+    **settings: Any,
+) -> Built:
     """Write pages into a directory and build them as HTML.
 
     Args:
         source: an empty directory, or one that holds what the pages need.
         pages: file names and texts; `index.md` is the root.
         extensions: names of modules in `book/_ext` and of installed extensions.
+        parser: the extension that reads Markdown; `myst_nb` also runs its cells.
         **settings: Sphinx settings.
     """
     for name, text in pages.items():
@@ -58,7 +66,7 @@ def build(source: Path, pages: dict[str, str], extensions: list[str], **settings
             doctreedir=source / "_build" / ".doctrees",
             buildername="html",
             confoverrides={
-                "extensions": ["myst_parser", *extensions],
+                "extensions": [parser, *extensions],
                 "myst_enable_extensions": ["dollarmath", "colon_fence"],
                 "exclude_patterns": ["_build", "book/node_modules"],
                 "nitpicky": True,

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from building import build
 
 from execution_cache import STAMP, code_hash, empty_if_stale
 
@@ -44,3 +45,42 @@ def test_outputs_go_when_the_code_changes_and_stay_otherwise(tmp_path: Path) -> 
     assert output.is_file()
     assert empty_if_stale(cache, "two")
     assert [path.name for path in cache.iterdir()] == [STAMP]
+
+
+PAGE = """---
+file_format: mystnb
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+# Page
+
+```{code-cell} python3
+import sys
+
+sys.path.insert(0, "src")
+import shop
+
+print("the price is", shop.PRICE)
+```
+"""
+
+
+def test_a_page_runs_again_when_the_code_changes_and_not_otherwise(tmp_path: Path) -> None:
+    root = _project(tmp_path)
+
+    def price() -> str:
+        settings = {"nb_execution_mode": "cache", "exclude_patterns": ["_build"]}
+        built = build(root, {}, ["execution_cache"], parser="myst_nb", **settings)
+        assert built.warnings == ""
+        return built.page().select_one("div.cell_output").text.strip()
+
+    (root / "index.md").write_text(PAGE)
+    assert price() == "the price is 1"
+    written = (root / "_build" / "html" / "index.html").stat().st_mtime_ns
+    assert price() == "the price is 1"
+    assert (root / "_build" / "html" / "index.html").stat().st_mtime_ns == written
+    (root / "src" / "shop.py").write_text("PRICE = 2\n")
+    assert price() == "the price is 2"

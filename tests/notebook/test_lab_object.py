@@ -370,6 +370,7 @@ def test_every_option_of_a_quiz_is_explained(lab: Lab) -> None:
         'lab.answer("recv", "a")',
     ]
     assert "<code>recv(1024)</code>" in lab.quiz("recv")._repr_html_()
+    assert "<p>b) Between 1 and 10 bytes.</p>" in lab.quiz("recv")._repr_html_()
     wrong, right = lab.answer("recv", "a"), lab.answer("recv", "B")
     assert repr(wrong) == "Not this time.\n  a) One send is not one receive."
     assert repr(right) == "Right.\n  b) The stream keeps the order of the bytes."
@@ -459,6 +460,7 @@ def test_a_panel_shows_its_first_picture_without_widgets(lab: Lab) -> None:
 
 def test_a_panel_has_a_control_for_every_parameter(lab: Lab) -> None:
     panel = lab.panel("framing")
+    assert panel.widget.preset.value == "lucky"
     controls = panel.widget.controls
     from remotecalls.simulators.framing import FramingParameters, run
     from remotecalls.simulators.parameters import controls as declared
@@ -466,6 +468,7 @@ def test_a_panel_has_a_control_for_every_parameter(lab: Lab) -> None:
     assert list(controls) == list(declared(FramingParameters))
     controls["recv_bytes"].value = 64
     assert panel.result == run(FramingParameters(recv_bytes=64), 1)
+    assert panel.widget.preset.value == ""
     panel.widget.seed.value = 9
     assert panel.result == run(FramingParameters(recv_bytes=64), 9)
     before = panel.widget.picture.value

@@ -45,6 +45,7 @@ class PanelModel:
     def __init__(self, simulator: str, preset: str | None = None, seed: int | None = None) -> None:
         self.simulator: Simulator[Any, Any] = SIMULATORS[simulator]
         chosen = self.simulator.presets[0] if preset is None else self.simulator.preset(preset)
+        self.preset = chosen.name
         self.seed = chosen.seed if seed is None else seed
         self.values: dict[str, int | bool | str] = to_json(chosen.parameters)
         self.error = ""
@@ -151,13 +152,19 @@ class PanelWidget:
         self.preset = ipywidgets.Dropdown(
             description="Preset",
             options=[("", ""), *((one.title, one.name) for one in model.simulator.presets)],
+            value=model.preset,
             style=_WIDE_LABEL,
         )
         self.seed = ipywidgets.BoundedIntText(
             description="Seed", value=model.seed, min=0, max=_MOST_SEEDS, style=_WIDE_LABEL
         )
         self.moment = ipywidgets.IntSlider(
-            description="Moment", readout=False, style=_WIDE_LABEL, min=0, max=0
+            description="Moment",
+            readout=False,
+            min=0,
+            max=0,
+            style=_WIDE_LABEL,
+            layout=ipywidgets.Layout(width="32em"),
         )
         self.time = ipywidgets.Label()
         self.picture = ipywidgets.HTML()

@@ -154,10 +154,14 @@ class ShownQuiz:
 
     def _repr_html_(self) -> str:
         """Return the quiz as HTML."""
-        options = "".join(f"<li>{in_line(option.text)}</li>" for option in self.quiz.options)
+        # JupyterLab numbers every list with digits, whatever its type says.
+        options = "".join(
+            f"<p>{letter}) {in_line(option.text)}</p>"
+            for letter, option in zip(self.quiz.letters, self.quiz.options, strict=True)
+        )
         return (
             f'<div class="rc-lab-quiz"><p><strong>{in_line(self.quiz.question)}</strong></p>'
-            f'<ol type="a">{options}</ol><p><code>{_escaped(self._how())}</code></p></div>'
+            f"{options}<p><code>{_escaped(self._how())}</code></p></div>"
         )
 
     def _how(self) -> str:

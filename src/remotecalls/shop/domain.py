@@ -82,6 +82,7 @@ class Customer:
         check_customer_id(self.customer_id)
         _check_text("name", self.name)
         _check_money("balance", self.balance, Decimal(0), MAXIMUM_BALANCE)
+        object.__setattr__(self, "balance", _with_cents(self.balance))
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ class Order:
         _check_text("item", self.item)
         _check_integer("quantity", self.quantity, 1, MAXIMUM_QUANTITY)
         _check_money("unit_price", self.unit_price, CENT, MAXIMUM_BALANCE)
+        object.__setattr__(self, "unit_price", _with_cents(self.unit_price))
 
     @property
     def total(self) -> Decimal:
@@ -181,6 +183,11 @@ def check_page(after: int, limit: int) -> None:
     """
     _check_integer("after", after, 0, MAXIMUM_CUSTOMER_ID)
     _check_integer("limit", limit, 1, 100)
+
+
+def _with_cents(amount: Decimal) -> Decimal:
+    # One way to write each amount: 5 and -0.00 are equal to 5.00 and 0.00 but print differently.
+    return (amount + 0).quantize(CENT)
 
 
 def _check_integer(name: str, value: int, low: int, high: int) -> None:
