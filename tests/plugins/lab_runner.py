@@ -78,7 +78,7 @@ def _run(notebook: Path, scratch: Path, temporary: Path, cut: float) -> tuple[di
     command = [
         *(sys.executable, str(TESTS / "plugins" / "lab_launcher.py"), str(result)),
         *(sys.executable, "-m", "pytest", "-c", str(TESTS / "nbval.ini")),
-        *(f"--rootdir={notebook.parent}", "--color=no", "-vv", "--tb=short", "--nbval"),
+        *(f"--rootdir={notebook.parent}", "--color=no", "-vv", "-rN", "--nbval"),
         *("--nbval-cell-timeout=60", f"--nbval-sanitize-with={TESTS / 'nbval.cfg'}"),
         str(notebook),
     ]

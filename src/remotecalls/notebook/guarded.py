@@ -134,6 +134,7 @@ class Worker:
         self._call = call
         self._on_done = on_done
         self._outcome: Outcome | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="answer", daemon=True)
 
@@ -152,7 +153,7 @@ class Worker:
         """Return the line of the reader's code that the thread is in now."""
         ident = self._thread.ident
         frame = sys._current_frames().get(ident) if ident is not None else None
-        return line_of_frame(frame)
+        return line_of_frame(frame) or _line_of_tasks(self._loop)
 
     def stop(self, limit: Literal["time", "memory"]) -> Overrun:
         """End the thread, and say where it was."""
@@ -170,6 +171,11 @@ class Worker:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(ident), ctypes.py_object(StopAnswer)
             )
+        if self._loop is not None:
+            # A loop with nothing to do waits in the operating system: give it something, so that
+            # the exception is raised. It ends the loop, which cancels its tasks.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(lambda: None)
 
     def _run(self) -> None:
         try:
@@ -187,6 +193,7 @@ class Worker:
             value = self._call()
             if inspect.isawaitable(value):
                 with asyncio.Runner() as runner:
+                    self._loop = runner.get_loop()
                     value = runner.run(_awaited(value))
         except StopAnswer:
             raise
@@ -274,6 +281,19 @@ async def _awaited(value: object) -> object:
     if not inspect.isawaitable(value):
         return value
     return await value
+
+
+def _line_of_tasks(loop: asyncio.AbstractEventLoop | None) -> Line | None:
+    """Return a line of the reader's code in which a task waits."""
+    found = None
+    for task in asyncio.all_tasks(loop) if loop is not None else ():
+        waiting: object = task.get_coro()
+        while waiting is not None:
+            frame = getattr(waiting, "cr_frame", None)
+            if frame is not None and _is_readers(frame.f_code.co_filename):
+                found = _line(frame.f_code.co_filename, frame.f_lineno)
+            waiting = getattr(waiting, "cr_await", None)
+    return found
 
 
 def _is_readers(filename: str) -> bool:
