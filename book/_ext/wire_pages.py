@@ -245,7 +245,6 @@ def _add_assets(app: Sphinx) -> None:
     app.config.html_static_path.append(str(directory))
     app.add_css_file("wire-view.css")
     app.add_js_file("wire-view.js", type="module")
-    app.add_js_file("wire-view.js", type="module")
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

@@ -70,6 +70,9 @@ def build(
                 "myst_enable_extensions": ["dollarmath", "colon_fence"],
                 "exclude_patterns": ["_build", "book/node_modules"],
                 "nitpicky": True,
+                # Sphinx adds a parser's suffixes to this dictionary, and its default is shared by
+                # all builds of the process: the next one would ask for the last one's parser.
+                "source_suffix": {".rst": "restructuredtext"},
                 **settings,
             },
             status=None,

@@ -87,7 +87,7 @@ async def test_clients_are_kept_apart(echo_server: Address) -> None:
         (Duplicate(2, direction=OUT), [b"a", b"b", b"c", b"c", b"d"]),
         (Reorder(0, past=2, direction=BACK), [b"b", b"c", b"a", b"d"]),
         (CorruptDatagram(3, 0, 0x20, direction=OUT), [b"a", b"b", b"c", b"D"]),
-        (DelayDatagram(0, 0.1, direction=OUT), [b"b", b"c", b"d", b"a"]),
+        (DelayDatagram(0, 0.3, direction=OUT), [b"b", b"c", b"d", b"a"]),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -325,7 +325,7 @@ async def test_a_slow_link_delays_every_read(echo_server: Address) -> None:
 
 async def test_chop(echo_server: Address) -> None:
     async with (
-        Tap(echo_server, [Chop(2, pause=0.03, direction=BACK)]) as tap,
+        Tap(echo_server, [Chop(2, pause=0.1, direction=BACK)]) as tap,
         connected(tap.address) as sock,
     ):
         await send(sock, b"hello")

@@ -34,12 +34,14 @@ def echo_server() -> Iterator[Address]:
 
     with socket.create_server((LOCAL, 0)) as listener:
         address = Address(*listener.getsockname())
-        thread = threading.Thread(target=run)
+        thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        yield address
-        with socket.create_connection((address.host, address.port)) as last:
-            last.sendall(b"stop")
-        thread.join(5)
+        try:
+            yield address
+        finally:
+            with socket.create_connection((address.host, address.port)) as last:
+                last.sendall(b"stop")
+            thread.join(5)
         assert not thread.is_alive()
 
 
@@ -114,7 +116,7 @@ def test_it_stops_at_once_whatever_it_is_doing() -> None:
                 connected(tap.address) as sock,
             ):
                 sock.sendall(b"hello")
-                tap.until(lambda recording: recording.bytes_sent == 5)
+                tap.until(lambda recording: recording.sent.bytes_sent(OUT) == 5)
             assert time.monotonic() - began < 3
         with pytest.raises(ConnectionRefusedError), connected(tap.address):
             pass
