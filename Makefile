@@ -94,6 +94,9 @@ programs:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(APT) $$missing > /dev/null; \
 	else echo "Missing:$$missing. Install with: sudo $(APT)$$missing" >&2; exit 1; fi
 
+# Two workers, a file at a time and in the order collected: files with a browser must come last.
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
+
 # Each step is timed; pytest, the last, prints the budget above its closing line.
 .PHONY: test
 test:  ## prove everything: style, types, the site, labs, exercises, browsers
@@ -107,7 +110,7 @@ test:  ## prove everything: style, types, the site, labs, exercises, browsers
 	step types $(BIN)/mypy; \
 	step site $(MAKE) --no-print-directory html; \
 	export REMOTECALLS_STEPS; \
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 .PHONY: lab-test
 lab-test: $(VENV)/.ci  ## prove the notebooks only

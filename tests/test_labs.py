@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from plugins.lab_runner import LAB_SECONDS, run_lab
-from plugins.lab_times import LAB_TIMES
+from plugins.lab_times import PROPERTY
 
 LABS = Path(__file__).parents[1] / "labs"
 NOTEBOOKS = sorted(path for path in LABS.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
@@ -15,9 +16,11 @@ NOTEBOOKS = sorted(path for path in LABS.rglob("*.ipynb") if ".ipynb_checkpoints
 
 @pytest.mark.timeout(LAB_SECONDS * 2 + 30)
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: str(path.relative_to(LABS)))
-def test_lab(notebook: Path, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+def test_lab(
+    notebook: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     run = run_lab(notebook, tmp_path)
-    pytestconfig.stash[LAB_TIMES][str(notebook.relative_to(LABS))] = run.seconds
+    record_property(PROPERTY, (str(notebook.relative_to(LABS)), run.seconds))
     if run.problems:
         pytest.fail("\n\n".join(run.problems), pytrace=False)
 

@@ -42,12 +42,14 @@ NARROW: ViewportSize = {"width": 390, "height": 844}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the browser's tests last.
+    """Run the files with browser tests last.
 
     Playwright's event loop counts as running in the main thread from the first use of a browser to
-    the last, and no other loop can run there meanwhile: every asyncio test would fail.
+    the last, and no other loop can run there meanwhile: every asyncio test would fail. Whole files
+    are moved, because a worker of a parallel run takes a file at a time, in this order.
     """
-    items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
+    files = {item.path for item in items if "browser" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in files)
 
 
 @pytest.fixture(scope="session")
