@@ -1,5 +1,6 @@
 """Build a few pages with some of the book's extensions."""
 
+import gc
 import io
 import re
 import warnings
@@ -59,6 +60,8 @@ def build(
         # any the less strictly for it, because its unit tests stand outside of this block.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", PendingDeprecationWarning)
+        # The cache of executed pages leaves its database to the garbage collector.
+        warnings.filterwarnings("ignore", "unclosed database", ResourceWarning)
         app = Sphinx(
             srcdir=source,
             confdir=None,
@@ -79,4 +82,6 @@ def build(
             warning=complaints,
         )
         app.build()
+        del app
+        gc.collect()
     return Built(output, re.sub(r"\x1b\[[0-9;]*m", "", complaints.getvalue()))
