@@ -147,7 +147,7 @@ def check(lab: str) -> None:
 
 
 @main.command()
-@click.argument("notebooks", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.argument("notebooks", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 def execute(notebooks: tuple[Path, ...]) -> None:
     """Run NOTEBOOKS from a fresh kernel and write them back with their outputs.
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from remotecalls.wire.address import Address
+
+START_SECONDS = 30.0
 
 
 @contextmanager
@@ -23,17 +27,32 @@ def server_process(name: str, *options: str) -> Iterator[tuple[Address, subproce
         options: further options of the command.
 
     Raises:
-        RuntimeError: it ended without listening; its standard error says why.
+        RuntimeError: it did not listen within `START_SECONDS`; its standard error says why.
     """
     command = [sys.executable, "-m", "remotecalls", "serve", name, "--exit-with-parent", *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
+        # A process that hangs before it listens is killed, and the line below reads its end.
+        overdue = threading.Timer(START_SECONDS, process.kill)
+        overdue.start()
+        # It logs each request: unread, the pipe would fill and the server stop in the middle.
+        drain = threading.Thread(target=_read_to_the_end, args=[process.stdout], daemon=True)
         try:
             first_line = process.stdout.readline().decode()
+            overdue.cancel()
+            drain.start()
             found = re.fullmatch(r"listening on (\S+)\n", first_line)
             if found is None:
                 raise RuntimeError(f"{name} did not start; its first line was {first_line!r}")
             yield Address.parse(found[1]), process
         finally:
+            overdue.cancel()
             process.kill()
+            if drain.ident is not None:
+                drain.join()
+
+
+def _read_to_the_end(stream: IO[bytes]) -> None:
+    for _ in stream:
+        pass
