@@ -34,6 +34,7 @@ from remotecalls.shop import (
     ShopError,
 )
 from remotecalls.shop.sample import stock
+from remotecalls.sockets import streams
 from remotecalls.sockets.messages import (
     AddCustomer,
     GetCustomer,
@@ -539,3 +540,14 @@ async def test_a_quick_answer_overtakes_a_slow_stream_on_one_connection() -> Non
         order_of_arrival.append("customer")
         await streaming
     assert order_of_arrival == ["customer", "5002 orders"]
+
+
+async def test_a_client_that_waits_for_a_long_stream_is_not_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "IDLE_SECONDS", 0.02)
+    shop = stock(Shop())
+    for _ in range(5_000):
+        shop.place_order(7, "cards", 1, Decimal("0.01"))
+    async with connected(BINDINGS["streams"], shop) as (client, _):
+        assert len(await all_orders(client)) == 5_002

@@ -94,14 +94,17 @@ class StreamsServer:
         decoder = self._codec.decoder()
         slots = asyncio.Semaphore(CALLS_IN_PROGRESS)
         writing = asyncio.Lock()
+        running: set[asyncio.Task[None]] = set()
         failure: ProtocolError | None = None
         async with asyncio.TaskGroup() as calls:  # waits for the calls that have begun
             try:
-                while data := await _read(reader):
+                while data := await _read(reader, running):
                     for message in decoder.feed(data):
                         # With every slot taken we stop reading, and TCP stops the client.
                         await slots.acquire()
-                        calls.create_task(self._call(message, writer, writing, slots))
+                        call = calls.create_task(self._call(message, writer, writing, slots))
+                        running.add(call)
+                        call.add_done_callback(running.discard)
                 decoder.close()
             except ProtocolError as error:
                 failure = error
@@ -134,9 +137,15 @@ class StreamsServer:
             slots.release()
 
 
-async def _read(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(IDLE_SECONDS):
-        return await reader.read(RECEIVE_BYTES)
+async def _read(reader: asyncio.StreamReader, running: set[asyncio.Task[None]]) -> bytes:
+    """What comes next; a client that waits for answers may be silent for as long as they take."""
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                return await reader.read(RECEIVE_BYTES)
+        except TimeoutError:
+            if not running:
+                raise
 
 
 async def _flush(writer: asyncio.StreamWriter) -> None:
