@@ -114,16 +114,22 @@ function nameScrollers() {
   }
 }
 
-let pending = 0;
-function nameScrollersSoon() {
-  clearTimeout(pending);
-  pending = setTimeout(nameScrollers, 150);
+// A block changes its size with the window and when a collapsed one opens; the browser says so
+// before it paints, so no frame shows a block that scrolls and cannot be reached. What a block
+// holds changes with its nodes and with the fonts.
+const sizes = new ResizeObserver(nameScrollers);
+function watchScrollers() {
+  for (const block of document.querySelectorAll(SCROLLERS)) sizes.observe(block);
+  nameScrollers();
 }
-nameScrollers();
-addEventListener("load", nameScrollers);
-addEventListener("resize", nameScrollersSoon);
-document.addEventListener("toggle", nameScrollersSoon, { capture: true });
-new MutationObserver(nameScrollersSoon).observe(document.getElementById("main-content"), {
+let frame = 0;
+function watchScrollersNextFrame() {
+  cancelAnimationFrame(frame);
+  frame = requestAnimationFrame(watchScrollers);
+}
+watchScrollers();
+document.fonts.addEventListener("loadingdone", nameScrollers);
+new MutationObserver(watchScrollersNextFrame).observe(document.getElementById("main-content"), {
   childList: true,
   subtree: true,
 });

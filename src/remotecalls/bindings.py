@@ -6,18 +6,22 @@ tap, the comparison pages and `python -m remotecalls serve` take them from here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from remotecalls.shop import Shop, ShopClient
+from remotecalls.shop.sqlite import SQLiteRepository
 from remotecalls.sockets import binary, streams, text
 from remotecalls.sockets.binary_dissector import dissect_binary
 from remotecalls.sockets.text_dissector import dissect_text
 from remotecalls.wire.address import Address
 from remotecalls.wire.dissect import Dissection
-from remotecalls.wire.recording import Direction
+from remotecalls.wire.recording import Direction, Transport
+from remotecalls.wire.tap import DatagramTap, Tap
 
 
 class Server(Protocol):
@@ -61,6 +65,11 @@ class Binding:
         serve: starts a server.
         connect: starts a client.
         dissect: labels the bytes of one direction of a connection.
+        transport: what carries the bytes.
+        bytes_of: the binding whose bytes these are; its own name, unless only the server differs.
+        can_write: whether a text can be written in the protocol as it stands. A client refuses
+            any other with `InvalidArgument`, and sends nothing.
+        shares_file: whether several processes answer, so that the shop has to be in a file.
     """
 
     name: str
@@ -70,6 +79,34 @@ class Binding:
     serve: Serve
     connect: Connect
     dissect: Callable[[bytes, Direction], Dissection]
+    transport: Transport = Transport.TCP
+    bytes_of: str = ""
+    can_write: Callable[[str], bool] = lambda _: True
+    shares_file: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bytes_of", self.bytes_of or self.name)
+
+    def tap(self, server: Address) -> Tap | DatagramTap:
+        """A recording proxy for this binding's transport, not yet entered."""
+        return DatagramTap(server) if self.transport is Transport.UDP else Tap(server)
+
+    @contextmanager
+    def shop(self, database: Path | None = None) -> Iterator[Shop]:
+        """An empty shop that this binding can serve, or the one that is in the file `database`.
+
+        Without a file it is kept in memory, or in a temporary file if processes have to share it.
+
+        Raises:
+            sqlite3.Error: the file cannot be used as a database.
+        """
+        if database is None and not self.shares_file:
+            yield Shop()
+            return
+        with tempfile.TemporaryDirectory(prefix="remotecalls-") as directory:
+            path = database or Path(directory) / "shop.db"
+            with SQLiteRepository(path) as repository:
+                yield Shop(repository)
 
 
 BINDINGS = {
@@ -95,12 +132,13 @@ BINDINGS = {
         ),
         Binding(
             name="streams",
-            title="Binary on an event loop",
+            title="Binary on asyncio's event loop",
             year=2014,
             ancestor="asyncio streams, PEP 3156",
             serve=streams.serve,
             connect=streams.connect,
             dissect=dissect_binary,
+            bytes_of="binary",
         ),
     ]
 }

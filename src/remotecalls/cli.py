@@ -17,9 +17,7 @@ import click
 
 from remotecalls.bindings import BINDINGS
 from remotecalls.doctor import Status, examine
-from remotecalls.shop import Shop
 from remotecalls.shop.sample import stock
-from remotecalls.shop.sqlite import SQLiteRepository
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +50,9 @@ def doctor() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
 @click.option(
-    "--database", type=click.Path(path_type=Path), help="SQLite file; without it, memory."
+    "--database",
+    type=click.Path(path_type=Path),
+    help="SQLite file; without it, memory or a temporary file.",
 )
 @click.option("--exit-with-parent", is_flag=True, help="Stop when standard input ends.")
 def serve(name: str, host: str, port: int, database: Path | None, exit_with_parent: bool) -> None:
@@ -80,9 +80,9 @@ async def _serve_binding(
     if exit_with_parent:
         _call_at_end_of_input(lambda: loop.call_soon_threadsafe(stopped.set))
     async with AsyncExitStack() as stack:
-        repository = stack.enter_context(SQLiteRepository(database)) if database else None
-        shop = stock(Shop(repository))
-        server = await stack.enter_async_context(BINDINGS[name].serve(shop, host, port))
+        binding = BINDINGS[name]
+        shop = stock(stack.enter_context(binding.shop(database)))
+        server = await stack.enter_async_context(binding.serve(shop, host, port))
         print(f"listening on {server.address}", flush=True)
         await stopped.wait()
 

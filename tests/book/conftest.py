@@ -167,7 +167,14 @@ def axe_violations(page: Page) -> list[str]:
     """Run axe-core with every rule it has, on the whole page, and return what it finds.
 
     Rules that are off by default (experimental ones, and WCAG AAA) are on, and nothing is excluded.
+    What is judged is the next picture that the browser paints, with its fonts in place.
     """
+    page.evaluate(
+        """async () => {
+            await document.fonts.ready;
+            for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+        }"""
+    )
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(axe_source())
     found: list[dict[str, Any]] = page.evaluate(

@@ -14,12 +14,17 @@ from remotecalls.shop.domain import Customer, Order
 class Repository(Protocol):
     """Storage of customers and orders.
 
-    Every other method is called inside `transaction()`. Transactions do not overlap: each sees
-    the ones before it, complete. One that raises leaves no change behind.
+    Every other method is called inside `transaction()`, or inside `snapshot()` if it changes
+    nothing. Transactions do not overlap: each sees the ones before it, complete. One that raises
+    leaves no change behind.
     """
 
     def transaction(self) -> AbstractContextManager[None]:
         """Begin; commit at the end of the block, roll back if the block raises."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Read the state between two transactions, the same for the whole of the block."""
         ...
 
     def customer(self, customer_id: int) -> Customer | None:
@@ -69,6 +74,12 @@ class MemoryRepository:
                 raise
             finally:
                 self._undo.clear()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read the state between two transactions, the same for the whole of the block."""
+        with self._lock:
+            yield
 
     def customer(self, customer_id: int) -> Customer | None:
         """The customer with this id, if there is one."""

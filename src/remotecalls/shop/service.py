@@ -30,6 +30,11 @@ class Shop:
     def __init__(self, repository: Repository | None = None) -> None:
         self._repository = repository or MemoryRepository()
 
+    @property
+    def repository(self) -> Repository:
+        """Where the customers and orders are kept."""
+        return self._repository
+
     def add_customer(self, customer_id: int, name: str, balance: Decimal) -> Customer:
         """Open an account."""
         customer = Customer(customer_id, name, balance)
@@ -41,7 +46,7 @@ class Shop:
 
     def get_customer(self, customer_id: int) -> Customer:
         """Look a customer up."""
-        with self._repository.transaction():
+        with self._repository.snapshot():
             return self._customer(customer_id)
 
     def update_balance(self, customer_id: int, change: Decimal) -> Customer:
@@ -53,7 +58,7 @@ class Shop:
     def list_customers(self, after: int = 0, limit: int = 50) -> list[Customer]:
         """One page of customers in the order of their ids."""
         check_page(after, limit)
-        with self._repository.transaction():
+        with self._repository.snapshot():
             return self._repository.customers(after, limit)
 
     def place_order(self, customer_id: int, item: str, quantity: int, unit_price: Decimal) -> Order:
@@ -75,7 +80,7 @@ class Shop:
     def _orders(self, customer_id: int) -> Iterator[Order]:
         after = 0
         while True:
-            with self._repository.transaction():
+            with self._repository.snapshot():
                 page = self._repository.orders(customer_id, after, STREAM_PAGE)
             if not page:
                 return

@@ -36,11 +36,15 @@ class SQLiteRepository:
         path: the database file, made if it is missing; `:memory:` for none.
         busy_timeout: seconds to wait for another process's transaction to end.
 
+    Attributes:
+        path: as it was given.
+
     Raises:
         sqlite3.OperationalError: the file cannot be opened, or stays locked too long.
     """
 
     def __init__(self, path: Path | str = ":memory:", busy_timeout: float = 5.0) -> None:
+        self.path = path
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(
             path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
@@ -73,6 +77,18 @@ class SQLiteRepository:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read the state between two transactions, the same for the whole of the block."""
+        # DEFERRED takes no write lock: with a write-ahead log, readers in other processes neither
+        # wait for a writer nor make one wait.
+        with self._lock:
+            self._connection.execute("BEGIN DEFERRED")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
 
     def customer(self, customer_id: int) -> Customer | None:
         """The customer with this id, if there is one."""
