@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
@@ -30,6 +30,23 @@ def server_process(name: str, *options: str) -> Iterator[tuple[Address, subproce
         RuntimeError: it did not listen within `START_SECONDS`; its standard error says why.
     """
     command = [sys.executable, "-m", "remotecalls", "serve", name, "--exit-with-parent", *options]
+    with listening_process(name, command) as started:
+        yield started
+
+
+@contextmanager
+def listening_process(
+    name: str, command: Sequence[str]
+) -> Iterator[tuple[Address, subprocess.Popen[bytes]]]:
+    """Run a command whose first line is "listening on HOST:PORT", for as long as the block lasts.
+
+    Args:
+        name: what the message of an error calls it.
+        command: the program and its arguments. Its standard output is read and thrown away.
+
+    Raises:
+        RuntimeError: it did not listen within `START_SECONDS`; its standard error says why.
+    """
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
