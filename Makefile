@@ -122,7 +122,7 @@ fuzz: $(VENV)/.ci  ## feed the decoders, codecs and dissectors a hundred times a
 
 .PHONY: bench
 bench: $(VENV)/.ci  ## run every benchmark and keep what it printed
-	for script in benchmarks/*.py; do $(PY) $$script; done
+	for script in benchmarks/[!_]*.py; do $(PY) $$script; done
 
 .PHONY: clean
 clean:  ## remove what was built; the environment stays

@@ -24,7 +24,7 @@ from itertools import takewhile
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
-from machine import headline, machine
+from _machine import headline, machine
 
 from remotecalls.bindings import BINDINGS, Binding
 from remotecalls.process import server_process

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import cast
 
 import psutil
-from machine import headline, machine
+from _machine import headline, machine
 
 from remotecalls.bindings import BINDINGS
 from remotecalls.process import listening_process, server_process

@@ -27,7 +27,7 @@ from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import psutil
-from machine import headline, machine
+from _machine import headline, machine
 from sockets import MODELS, Model, answer_length, running
 
 from remotecalls.wire.address import Address

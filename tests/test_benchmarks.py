@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from remotecalls.bindings import BINDINGS
 
@@ -33,12 +36,62 @@ def test_the_kept_results_are_of_the_bindings_there_are() -> None:
     assert {"processor", "cores", "python"} <= kept["machine"].keys()
 
 
+def run(name: str, output: Path, *options: str) -> dict:
+    command = [sys.executable, ROOT / f"benchmarks/{name}.py", "--output", output, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(output.read_text())
+
+
+def test_server_models_are_measured_beside_asyncio_and_uvloop(tmp_path: Path) -> None:
+    models = ["binary", "streams", "asyncio", "uvloop"]
+    options = ["--seconds", "0.2", "--connections", "1,60", "--idle", "200"]
+    result = run("sockets", tmp_path / "out.json", "--models", ",".join(models), *options)
+    assert list(result["servers"]) == models
+    for row in result["servers"].values():
+        for connections, load in row["load"].items():
+            assert load["served"] == int(connections)
+            assert load["failed"] == 0
+            assert 0 < load["p50_us"] <= load["p99_us"]
+        assert row["memory"]["connections"] == 60
+    # A thread a connection is the one of these models whose connections weigh something.
+    assert result["servers"]["binary"]["memory"]["bytes"] > 4_096
+    assert {row["held"] for row in result["idle"].values()} == {200}
+
+
+def test_system_calls_are_counted_and_shared_memory_makes_none(tmp_path: Path) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+    options = ["--models", "binary,asyncio", "--calls", "40", "--round-trips", "500"]
+    result = run("system_calls", tmp_path / "out.json", *options)
+    for row in result["servers"].values():
+        # One send and one receive is the least; and a connection costs more than a call.
+        sent = sum(row["call"].get(name, 0) for name in ("sendto", "sendmsg", "write"))
+        assert sent >= 1
+        assert row["call"].get("recvfrom", 0) >= 1
+        assert sum(row["connection"].values()) > sum(row["call"].values())
+    assert result["servers"]["binary"]["connection"]["clone3"] == pytest.approx(1, abs=0.1)
+    trips = result["round_trip"]
+    assert trips["loopback"]["system_calls"] == pytest.approx(2, abs=0.1)
+    assert trips["shared memory"]["system_calls"] < 0.1
+    assert trips["shared memory"]["p50_us"] < trips["loopback"]["p50_us"]
+
+
+@pytest.mark.parametrize("name", ["sockets", "system_calls"])
+def test_the_kept_results_are_of_every_server_model(name: str) -> None:
+    kept = json.loads((ROOT / f"benchmarks/results/{name}.json").read_text())
+    models = {each.name for each in BINDINGS.values() if each.bytes_of == "binary"} | {"cgi"}
+    assert set(kept["servers"]) == models | {"asyncio", "uvloop"}
+    assert {"processor", "cores", "python"} <= kept["machine"].keys()
+
+
 def test_the_command_lists_and_refuses() -> None:
     command = [sys.executable, "-m", "remotecalls", "bench"]
     listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert "bindings" in listed.stdout
+    assert {"bindings", "sockets", "system_calls"} <= set(listed.stdout.split())
+    assert "machine" not in listed.stdout  # a module of theirs, not one of them
     refused = subprocess.run(
         [*command, "nosuch"], capture_output=True, text=True, timeout=60, check=False
     )
     assert refused.returncode == 1
-    assert "no benchmark 'nosuch'; there is bindings" in refused.stderr
+    assert "no benchmark 'nosuch'; there is bindings, sockets" in refused.stderr

@@ -115,7 +115,7 @@ def _serve_book(host: str, port: int) -> None:
 @click.argument("name", required=False)
 def bench(name: str | None) -> None:
     """Run the benchmark NAME of benchmarks/; without a name, list them."""
-    scripts = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("*.py"))}
+    scripts = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("[!_]*.py"))}
     if name is None:
         for stem, path in scripts.items():
             first_line = path.read_text().split('"""')[1].splitlines()[0]
