@@ -15,7 +15,7 @@ from typing import Protocol
 
 from remotecalls.shop import Shop, ShopClient
 from remotecalls.shop.sqlite import SQLiteRepository
-from remotecalls.sockets import binary, streams, text
+from remotecalls.sockets import binary, eventloop, fork, pool, prefork, streams, text
 from remotecalls.sockets.binary_dissector import dissect_binary
 from remotecalls.sockets.text_dissector import dissect_text
 from remotecalls.wire.address import Address
@@ -129,6 +129,48 @@ BINDINGS = {
             serve=binary.serve,
             connect=binary.connect,
             dissect=dissect_binary,
+        ),
+        Binding(
+            name="fork",
+            title="Binary, a process for each connection",
+            year=1983,
+            ancestor="the servers of 4.2BSD",
+            serve=fork.serve,
+            connect=fork.connect,
+            dissect=dissect_binary,
+            bytes_of="binary",
+            shares_file=True,
+        ),
+        Binding(
+            name="prefork",
+            title="Binary, processes that wait for connections",
+            year=1995,
+            ancestor="Apache's prefork model",
+            serve=prefork.serve,
+            connect=prefork.connect,
+            dissect=dissect_binary,
+            bytes_of="binary",
+            shares_file=True,
+        ),
+        Binding(
+            name="pool",
+            title="Binary, a pool of threads",
+            year=2004,
+            ancestor="java.util.concurrent, JSR 166",
+            serve=pool.serve,
+            connect=pool.connect,
+            dissect=dissect_binary,
+            bytes_of="binary",
+        ),
+        Binding(
+            name="eventloop",
+            title="Binary, an event loop of our own",
+            year=1983,
+            ancestor="select(2), 4.2BSD",
+            serve=eventloop.serve,
+            connect=eventloop.connect,
+            dissect=dissect_binary,
+            bytes_of="binary",
         ),
         Binding(
             name="streams",

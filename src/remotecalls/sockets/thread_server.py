@@ -24,7 +24,7 @@ IDLE_SECONDS = 30.0
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 1_000_000
 STOP_SECONDS = 5.0
-MAXIMUM_CONNECTIONS = 512
+MAXIMUM_CONNECTIONS = 1_024
 ACCEPT_PAUSE_SECONDS = 0.05
 
 
@@ -45,7 +45,7 @@ class ThreadServer:
         self, serve_connection: Callable[[socket.socket], None], host: str, port: int
     ) -> None:
         self._serve_connection = serve_connection
-        self._listener = socket.create_server((host, port), backlog=128)
+        self._listener = socket.create_server((host, port), backlog=1_024)
         self._listener.setblocking(False)
         self._wake, self._woken = socket.socketpair()
         self._slots = threading.BoundedSemaphore(MAXIMUM_CONNECTIONS)
