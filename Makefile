@@ -81,14 +81,15 @@ lab: $(VENV)/.reader  ## open the labs in JupyterLab
 
 # ---------------------------------------------------------------- proof
 
-# Programs outside Python that the tests use. As root they are installed; otherwise the command is
-# named, and the tests that need them say so.
-PROGRAMS := chromium tshark
+# Programs outside Python that the tests use, with Debian's package where its name differs. As root
+# they are installed; otherwise the command is named, and the tests that need them say so.
+PROGRAMS := chromium tshark strace s3270 cobc:gnucobol3 cc:gcc
 APT := apt-get install -y -qq --no-install-recommends
 
 .PHONY: programs
 programs:
-	@missing=; for program in $(PROGRAMS); do command -v $$program > /dev/null || missing="$$missing $$program"; done; \
+	@missing=; for each in $(PROGRAMS); do \
+		command -v $${each%%:*} > /dev/null || missing="$$missing $${each##*:}"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(APT) $$missing > /dev/null; \
@@ -118,7 +119,8 @@ lab-test: $(VENV)/.ci  ## prove the notebooks only
 
 .PHONY: fuzz
 fuzz: $(VENV)/.ci  ## feed the decoders, codecs and dissectors a hundred times as much
-	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/wire/test_framing.py tests/test_sockets.py --timeout 3600
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/wire/test_framing.py tests/test_sockets.py \
+		tests/test_sockets_mainframe.py --timeout 3600
 
 .PHONY: bench
 bench: $(VENV)/.ci  ## run every benchmark and keep what it printed

@@ -15,8 +15,10 @@ from typing import Protocol
 
 from remotecalls.shop import Shop, ShopClient
 from remotecalls.shop.sqlite import SQLiteRepository
-from remotecalls.sockets import binary, eventloop, fork, pool, prefork, streams, text
+from remotecalls.sockets import binary, eventloop, fork, mainframe, pool, prefork, streams, text
 from remotecalls.sockets.binary_dissector import dissect_binary
+from remotecalls.sockets.copybook import writable
+from remotecalls.sockets.record_dissector import dissect_records
 from remotecalls.sockets.text_dissector import dissect_text
 from remotecalls.wire.address import Address
 from remotecalls.wire.dissect import Dissection
@@ -112,6 +114,16 @@ class Binding:
 BINDINGS = {
     binding.name: binding
     for binding in [
+        Binding(
+            name="mainframe",
+            title="A record of fixed width",
+            year=1969,
+            ancestor="CICS and COBOL on System/360, in EBCDIC and packed decimal",
+            serve=mainframe.serve,
+            connect=mainframe.connect,
+            dissect=dissect_records,
+            can_write=writable,
+        ),
         Binding(
             name="text",
             title="Lines of text",
