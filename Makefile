@@ -120,7 +120,7 @@ lab-test: $(VENV)/.ci  ## prove the notebooks only
 .PHONY: fuzz
 fuzz: $(VENV)/.ci  ## feed the decoders, codecs and dissectors a hundred times as much
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/wire/test_framing.py tests/test_sockets.py \
-		tests/test_sockets_mainframe.py --timeout 3600
+		tests/test_sockets_mainframe.py tests/test_sockets_datagrams.py --timeout 3600
 
 .PHONY: bench
 bench: $(VENV)/.ci  ## run every benchmark and keep what it printed

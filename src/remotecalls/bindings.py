@@ -15,9 +15,20 @@ from typing import Protocol
 
 from remotecalls.shop import Shop, ShopClient
 from remotecalls.shop.sqlite import SQLiteRepository
-from remotecalls.sockets import binary, eventloop, fork, mainframe, pool, prefork, streams, text
+from remotecalls.sockets import (
+    binary,
+    datagrams,
+    eventloop,
+    fork,
+    mainframe,
+    pool,
+    prefork,
+    streams,
+    text,
+)
 from remotecalls.sockets.binary_dissector import dissect_binary
 from remotecalls.sockets.copybook import writable
+from remotecalls.sockets.datagram_dissector import dissect_datagrams
 from remotecalls.sockets.record_dissector import dissect_records
 from remotecalls.sockets.text_dissector import dissect_text
 from remotecalls.wire.address import Address
@@ -141,6 +152,16 @@ BINDINGS = {
             serve=binary.serve,
             connect=binary.connect,
             dissect=dissect_binary,
+        ),
+        Binding(
+            name="datagrams",
+            title="Datagrams with an IPX header",
+            year=1983,
+            ancestor="Novell NetWare and its Core Protocol; IPX in UDP, RFC 1234",
+            serve=datagrams.serve,
+            connect=datagrams.connect,
+            dissect=dissect_datagrams,
+            transport=Transport.UDP,
         ),
         Binding(
             name="fork",
