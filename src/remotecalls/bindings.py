@@ -17,6 +17,7 @@ from remotecalls.shop import Shop, ShopClient
 from remotecalls.shop.sqlite import SQLiteRepository
 from remotecalls.sockets import (
     binary,
+    cgi,
     datagrams,
     eventloop,
     fork,
@@ -27,6 +28,7 @@ from remotecalls.sockets import (
     text,
 )
 from remotecalls.sockets.binary_dissector import dissect_binary
+from remotecalls.sockets.cgi_dissector import dissect_cgi
 from remotecalls.sockets.copybook import writable
 from remotecalls.sockets.datagram_dissector import dissect_datagrams
 from remotecalls.sockets.record_dissector import dissect_records
@@ -162,6 +164,16 @@ BINDINGS = {
             connect=datagrams.connect,
             dissect=dissect_datagrams,
             transport=Transport.UDP,
+        ),
+        Binding(
+            name="cgi",
+            title="A form over HTTP, a process for each request",
+            year=1993,
+            ancestor="CGI of NCSA httpd, RFC 3875",
+            serve=cgi.serve,
+            connect=cgi.connect,
+            dissect=dissect_cgi,
+            shares_file=True,
         ),
         Binding(
             name="fork",
