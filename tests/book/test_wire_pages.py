@@ -72,7 +72,10 @@ def test_a_refusal_of_the_shop_is_shown_like_any_reply(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("directive", "complaint"),
     [
-        ("{wire-view} morse\nget_customer(42)", "no binding 'morse'; there is text, binary"),
+        (
+            "{wire-view} morse\nget_customer(42)",
+            "no binding 'morse'; there is mainframe, text, binary",
+        ),
         ("{wire-view} text\n", "write the calls as content"),
         ("{wire-view} text\nfrobnicate(1)", "the shop has no method 'frobnicate'"),
         ("{one-call}\n:call: nonsense\n", "'nonsense' is not a call"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from remotecalls.simulators import framing
+from remotecalls.simulators import framing, servers
 from remotecalls.simulators.parameters import Simulator
 
 SIMULATORS: dict[str, Simulator[Any, Any]] = {
-    simulator.name: simulator for simulator in (framing.SIMULATOR,)
+    simulator.name: simulator for simulator in (framing.SIMULATOR, servers.SIMULATOR)
 }
 """Add a simulator here and it has controls in the page, a panel in the lab, and the tests."""

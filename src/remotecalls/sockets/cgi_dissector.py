@@ -53,9 +53,10 @@ FORM = repeated(
 
 
 def _content_length(context: Any) -> int:
-    for header in context.head.headers:
-        if header.name.lower() == "content-length":
-            return int(header.value)
+    # A head that is not understood has no headers.
+    for header in context.head.get("headers", []):
+        if header["name"].lower() == "content-length" and header["value"].isdecimal():
+            return int(header["value"])
     return 0
 
 
