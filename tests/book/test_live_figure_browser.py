@@ -4,6 +4,7 @@ import json
 import random
 import statistics
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from remotecalls.simulators.parameters import (
     Choice,
     IntegerRange,
     ParameterError,
+    Simulator,
     controls,
     format_quantity,
     from_json,
@@ -324,30 +326,28 @@ def test_time_moves_by_itself_and_can_be_paused(open_figure: OpenFigure) -> None
 # ---------------------------------------------------------------- equal results
 
 
-def random_requests(number: int) -> list[dict[str, Any]]:
+def random_requests(simulator: Simulator[Any, Any], number: int) -> list[dict[str, Any]]:
     """Draw settings from the whole of their ranges, with every preset among them."""
     rng = random.Random(2_026)
     drawn: list[tuple[dict[str, Any], int]] = [
-        (to_json(preset.parameters), preset.seed) for preset in FRAMING.presets
+        (to_json(preset.parameters), preset.seed) for preset in simulator.presets
     ]
     while len(drawn) < number:
         values: dict[str, Any] = {}
-        for name, control in controls(FRAMING.parameters).items():
+        for name, control in controls(simulator.parameters).items():
             if isinstance(control, IntegerRange):
                 values[name] = rng.randint(control.minimum, control.maximum)
             elif isinstance(control, Choice):
                 values[name] = rng.choice(control.options)[0]
             else:
                 values[name] = rng.random() < 0.5
-        try:
-            from_json(FRAMING.parameters, values)
-        except ParameterError:
-            values["largest_bytes"] = 2_000
-        drawn.append((values, rng.randrange(10_000)))
+        with suppress(ParameterError):  # two of them contradict each other
+            from_json(simulator.parameters, values)
+            drawn.append((values, rng.randrange(10_000)))
     return [
         {
             "figure": "equal",
-            "simulator": "framing",
+            "simulator": simulator.name,
             "values": values,
             "seed": seed,
             "at_us": None if number % 2 else rng.randrange(2_000_000),
@@ -357,9 +357,10 @@ def random_requests(number: int) -> list[dict[str, Any]]:
     ]
 
 
-def test_results_and_drawings_equal_the_python_model_s(running: Page) -> None:
+@pytest.mark.parametrize("name", SIMULATORS)
+def test_results_and_drawings_equal_the_python_model_s(running: Page, name: str) -> None:
     """The same requests go to a worker of the page and to CPython; the answers agree entirely."""
-    requests = random_requests(80)
+    requests = random_requests(SIMULATORS[name], 60)
     answers: list[dict[str, Any]] = running.evaluate(
         """async (requests) => {
             const { runtime } = JSON.parse(document.querySelector("rc-live-figure").dataset.config);
