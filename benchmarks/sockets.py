@@ -392,13 +392,16 @@ def measure_idle(connections: int) -> dict[str, dict[str, float]]:
     for name in ("eventloop", "streams", *PEERS):
         model = MODELS[name]
         if model.name in BINDINGS or name in PEERS:
-            with running(model) as (address, process), holding(address, connections, model) as held:
-                load = in_process(generate, model, address, 1, 1.0)
+            with running(model) as (address, process), holding(address, 1, model):
+                before = memory(process)
+                with holding(address, connections, model) as held:
+                    bytes_each = (memory(process) - before) // held
+                    load = in_process(generate, model, address, 1, 1.0)
                 rows[name] = {
                     "held": held,
                     "p50_us": load.p50_us,
                     "p99_us": load.p99_us,
-                    "server_mib": round(memory(process) / 2**20, 1),
+                    "bytes_each": bytes_each,
                 }
     return rows
 
@@ -420,8 +423,16 @@ def table(result: dict) -> str:
     for name, row in servers.items():
         held = row["memory"]
         lines.append(f"{name:<12}{held['bytes'] / 1024:>12.1f} ({held['connections']:,})")
+    lines.append("\nidle connections held, KiB for each, and p50 of a call over one more")
     for name, row in result["idle"].items():
-        lines.append(f"{name:<12}{row['held']:>8,} idle connections, then p50 {row['p50_us']} µs")
+        each = f"{row['bytes_each'] / 1024:.1f}"
+        lines.append(f"{name:<12}{row['held']:>12,}{each:>8}{row['p50_us']:>10} µs")
+    for name, row in servers.items():
+        for count, load in row["load"].items():
+            if load["served"] < int(count):
+                lines.append(
+                    f"{name}: {load['served']:,} of {int(count):,} connections were served"
+                )
     return "\n".join(lines)
 
 

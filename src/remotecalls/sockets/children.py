@@ -122,6 +122,8 @@ def serve_one(database: Path, connection: socket.socket) -> None:
 
 def log_to_parent() -> None:
     """Write log lines as the program that started this process reads them."""
+    # When that program is killed, the last lines have nobody to go to.
+    logging.raiseExceptions = False
     logging.basicConfig(
         stream=sys.stdout, format="%(levelname)s %(message)s", level=logging.INFO, force=True
     )
