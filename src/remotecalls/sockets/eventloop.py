@@ -37,6 +37,7 @@ logger = logging.getLogger("remotecalls.sockets")
 RECEIVE_BYTES = 16_384
 HIGH_WATER = 65_536
 TURN = 16
+NEWCOMERS = 64
 BACKLOG = 1_024
 IDLE_SECONDS = 30.0
 LINGER_SECONDS = 1.0
@@ -139,20 +140,23 @@ class EventLoopServer:
     # ------------------------------------------------------------ newcomers
 
     def _accept(self, _: int) -> None:
-        try:
-            sock, _address = self._listener.accept()
-        except BlockingIOError:
-            return  # the client left the queue again
-        except OSError as error:
-            # Out of descriptors, usually. The client is still in the queue, and the kernel would
-            # report it again at once: leave it there until the next sweep.
-            logger.warning("accept: %s", error)
-            self.selector.unregister(self._listener)
-            self._accepting = False
-            return
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.connections.add(_Connection(self, sock))
+        # Several at a time: with one a round, a thousand newcomers wait for a thousand rounds, and
+        # a round takes longer the more clients are being served.
+        for _ in range(NEWCOMERS):
+            try:
+                sock, _address = self._listener.accept()
+            except BlockingIOError:
+                return  # that was all of them
+            except OSError as error:
+                # Out of descriptors, usually. The client is still in the queue, and the kernel
+                # would report it again at once: leave it there until the next sweep.
+                logger.warning("accept: %s", error)
+                self.selector.unregister(self._listener)
+                self._accepting = False
+                return
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.connections.add(_Connection(self, sock))
 
     def _accept_again(self) -> None:
         if not self._accepting:

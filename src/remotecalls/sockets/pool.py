@@ -37,6 +37,7 @@ logger = logging.getLogger("remotecalls.sockets")
 
 THREADS = 8
 QUEUED = 256
+NEWCOMERS = 64
 BACKLOG = 1_024
 RECEIVE_BYTES = 16_384
 IDLE_SECONDS = 30.0
@@ -140,20 +141,21 @@ class PoolServer:
             self._queue.put(None)
 
     def _accept(self) -> None:
-        try:
-            sock, _ = self._listener.accept()
-        except BlockingIOError:
-            return  # the client left the queue again
-        except OSError as error:  # out of descriptors, usually; the client is still in the queue
-            logger.warning("accept: %s", error)
-            self._selector.unregister(self._listener)
-            return
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client = _Client(sock, self._codec.decoder())
-        with self._lock:
-            self._open.add(client)
-        self._selector.register(sock, selectors.EVENT_READ, client)
+        for _ in range(NEWCOMERS):  # see eventloop.py: one a round would not be enough
+            try:
+                sock, _ = self._listener.accept()
+            except BlockingIOError:
+                return  # that was all of them
+            except OSError as error:  # out of descriptors, usually; they are still in the queue
+                logger.warning("accept: %s", error)
+                self._selector.unregister(self._listener)
+                return
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client = _Client(sock, self._codec.decoder())
+            with self._lock:
+                self._open.add(client)
+            self._selector.register(sock, selectors.EVENT_READ, client)
 
     def _hand_over(self, client: _Client) -> None:
         try:
