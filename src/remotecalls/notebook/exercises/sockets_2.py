@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from remotecalls.notebook.exercises import (
     Answer,
@@ -29,14 +30,24 @@ def check_predicted_packed(answer: Answer) -> Iterator[Attempt]:
         expected = pack(cents or 123_456_789, 9).hex(" ")
         yield attempt(
             f"{words} in a field S9(7)V99 COMP-3",
-            lambda number=number: str(answer()[number]).lower(),
+            partial(text_of, answer, number),
             expected,
             "Nine digits and a sign are ten half bytes: five bytes. The point is not stored, and "
             "the sign comes last, C for plus and D for minus.",
         )
 
 
+def text_of(answer: Answer, number: int) -> str:
+    """One of the texts that the answer returns."""
+    return str(answer()[number]).lower()
+
+
 # ---------------------------------------------------------------- complete
+
+
+def unpack_hex(unpack: Answer, text: str) -> object:
+    """Unpack bytes that are written in hexadecimal."""
+    return unpack(bytes.fromhex(text))
 
 
 def check_unpack(unpack: Answer) -> Iterator[Attempt]:
@@ -49,7 +60,7 @@ def check_unpack(unpack: Answer) -> Iterator[Attempt]:
     ]:
         yield attempt(
             f"unpack(bytes.fromhex({text!r}))",
-            lambda text=text: unpack(bytes.fromhex(text)),
+            partial(unpack_hex, unpack, text),
             value,
             "Every half byte but the last is a decimal digit; hex() writes each as one character.",
         )
@@ -66,7 +77,7 @@ def check_unpack(unpack: Answer) -> Iterator[Attempt]:
     ]:
         yield attempt(
             f"unpack(bytes.fromhex({text!r})), {why}",
-            lambda text=text: unpack(bytes.fromhex(text)),
+            partial(unpack_hex, unpack, text),
             raises(ValueError),
             "Raise ValueError. A wrong number would be booked to somebody's account.",
         )
