@@ -1,8 +1,9 @@
 """Let the outputs of a page never outlive the code that made them.
 
 MyST-NB keeps executed pages by the text of their cells. The same cells print something else when
-the package under ``src/`` or a locked dependency changes. The cache therefore carries a hash of
-both: when it no longer fits, the cache is emptied and the pages that show outputs are read again.
+the package under ``src/``, a locked dependency or a result of a benchmark changes. The cache
+therefore carries a hash of all of them: when it no longer fits, the cache is emptied and the pages
+that show outputs are read again.
 
 The hash is not part of the cache's path, because Sphinx takes a changed path for a changed
 configuration and would read the whole book again.
@@ -20,7 +21,8 @@ from sphinx.util import logging
 from sphinx.util.typing import ExtensionMetadata
 
 LOGGER = logging.getLogger(__name__)
-WATCHED = ("requirements.txt", "src")
+WATCHED = ("requirements.txt", "src", "benchmarks/results")
+KINDS = {".py", ".cpy", ".json", ".yml"}
 STAMP = "code-hash"
 """The file in the cache that says for which code its outputs hold."""
 
@@ -29,17 +31,18 @@ def code_hash(root: Path) -> str:
     """Return a hash of everything that decides what a cell prints, besides the cell.
 
     Args:
-        root: the project's root, with ``requirements.txt`` and ``src``.
+        root: the project's root, with what is `WATCHED`.
 
     Raises:
-        FileNotFoundError: one of the two is missing.
+        FileNotFoundError: a part of that is missing.
     """
     digest = hashlib.sha256()
     for name in WATCHED:
         path = root / name
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing: the execution cache depends on it.")
-        files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+        inside = (each for each in path.rglob("*") if each.suffix in KINDS)
+        files = [path] if path.is_file() else sorted(inside)
         for file in files:
             digest.update(file.relative_to(root).as_posix().encode() + b"\0")
             digest.update(hashlib.sha256(file.read_bytes()).digest())

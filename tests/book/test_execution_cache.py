@@ -10,6 +10,8 @@ def _project(root: Path) -> Path:
     (root / "src").mkdir()
     (root / "src" / "shop.py").write_text("PRICE = 1\n")
     (root / "requirements.txt").write_text("simpy==4.1.2\n")
+    (root / "benchmarks" / "results").mkdir(parents=True)
+    (root / "benchmarks" / "results" / "shop.json").write_text("{}\n")
     return root
 
 
@@ -19,6 +21,7 @@ def _project(root: Path) -> Path:
         ("src/shop.py", "PRICE = 2\n"),
         ("src/other.py", ""),
         ("requirements.txt", "simpy==4.1.3\n"),
+        ("benchmarks/results/shop.json", "[]\n"),
     ],
 )
 def test_the_hash_follows_code_and_lock(tmp_path: Path, name: str, text: str) -> None:
