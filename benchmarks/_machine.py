@@ -30,7 +30,8 @@ def machine() -> dict[str, str | int]:
 
 def headline(machine: dict[str, str | int]) -> str:
     """The machine in one line."""
-    return ", ".join(str(value) for value in machine.values())
+    words = "{processor}, {cores} cores, {memory_gib} GiB, {system}, Python {python}"
+    return words.format(**machine)
 
 
 def _lines(path: str) -> list[str]:
