@@ -36,6 +36,7 @@ from remotecalls.shop import Shop
 from remotecalls.shop.sample import stock
 from remotecalls.sockets.answering import answer
 from remotecalls.sockets.binary_protocol import BinaryCodec
+from remotecalls.sockets.cgi_server import PROCESSES
 from remotecalls.sockets.messages import GetCustomer
 from remotecalls.wire.address import Address
 
@@ -92,7 +93,7 @@ def main() -> None:
         model = MODELS[name]
         servers[name] = {
             "load": {str(count): measure_load(model, count, arguments.seconds) for count in counts},
-            "memory": measure_memory(model, max(counts)),
+            "memory": {str(count): measure_memory(model, count) for count in counts},
         }
         print(f"measured {name}", file=sys.stderr)
     result = {
@@ -326,19 +327,19 @@ def memory(process: psutil.Process) -> int:
 def measure_memory(model: Model, connections: int) -> dict[str, int]:
     """What so many idle connections cost, each of them served once."""
     if not model.keeps:
-        return measure_memory_of_calls(model)
+        return measure_memory_of_calls(model, min(connections, PROCESSES))
     with running(model) as (address, process), holding(address, 1, model):
         before = memory(process)
         with holding(address, connections, model) as held:
             return {"connections": held, "bytes": max(0, memory(process) - before) // max(held, 1)}
 
 
-def measure_memory_of_calls(model: Model) -> dict[str, int]:
-    """Where a call takes a process and no connection is kept: the most that ten calls add."""
+def measure_memory_of_calls(model: Model, calls: int) -> dict[str, int]:
+    """Where a call takes a process and no connection is kept: the most that so many calls add."""
     with running(model) as (address, process):
         answer_length(model, address)
         before, most = memory(process), 0
-        socks = [socket.create_connection((address.host, address.port)) for _ in range(10)]
+        socks = [socket.create_connection((address.host, address.port)) for _ in range(calls)]
         for sock in socks:
             sock.sendall(model.request)
         until = time.monotonic() + 2
@@ -349,7 +350,7 @@ def measure_memory_of_calls(model: Model) -> dict[str, int]:
                 continue
         for sock in socks:
             sock.close()
-    return {"connections": 10, "bytes": most // 10}
+    return {"connections": calls, "bytes": most // calls}
 
 
 @contextmanager
@@ -419,10 +420,10 @@ def table(result: dict) -> str:
         for name, row in servers.items():
             cells = [_cell(servers, row["load"][count], key, count) for count in counts]
             lines.append(f"{name:<12}" + "".join(f"{cell:>18}" for cell in cells))
-    lines.append("\nmemory a connection, KiB (connections held)")
+    lines.append("\nKiB a connection" + "".join(f"{int(count):>14,}" for count in counts))
     for name, row in servers.items():
-        held = row["memory"]
-        lines.append(f"{name:<12}{held['bytes'] / 1024:>12.1f} ({held['connections']:,})")
+        cells = [f"{held['bytes'] / 1024:,.1f}" for held in row["memory"].values()]
+        lines.append(f"{name:<16}" + "".join(f"{cell:>14}" for cell in cells))
     lines.append("\nidle connections held, KiB for each, and p50 of a call over one more")
     for name, row in result["idle"].items():
         each = f"{row['bytes_each'] / 1024:.1f}"

@@ -53,9 +53,9 @@ def test_server_models_are_measured_beside_asyncio_and_uvloop(tmp_path: Path) ->
             assert load["served"] == int(connections)
             assert load["failed"] == 0
             assert 0 < load["p50_us"] <= load["p99_us"]
-        assert row["memory"]["connections"] == 60
+        assert row["memory"]["60"]["connections"] == 60
     # A thread a connection is the one of these models whose connections weigh something.
-    assert result["servers"]["binary"]["memory"]["bytes"] > 4_096
+    assert result["servers"]["binary"]["memory"]["60"]["bytes"] > 4_096
     assert {row["held"] for row in result["idle"].values()} == {200}
 
 

@@ -9,7 +9,7 @@ import logging
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -40,6 +40,13 @@ async def serving(shop: Shop, script: str) -> AsyncIterator[Address]:
         yield server.address
     finally:
         await server.stop()
+
+
+@pytest.fixture
+def scripts() -> Callable[[], list[psutil.Process]]:
+    """The processes that were started since: those of the scripts."""
+    before = set(psutil.Process().children())
+    return lambda: [each for each in psutil.Process().children() if each not in before]
 
 
 async def exchange(address: Address, request: bytes) -> bytes:
@@ -139,12 +146,14 @@ async def test_the_environment_is_that_of_rfc_3875_and_nothing_else(shop: Shop) 
     }
 
 
-async def test_each_request_has_a_process_of_its_own(shop: Shop) -> None:
+async def test_each_request_has_a_process_of_its_own(
+    shop: Shop, scripts: Callable[[], list[psutil.Process]]
+) -> None:
     tell = "import os; print('Content-Type: text/plain\\r\\n\\r\\n', os.getpid(), sep='')"
     async with serving(shop, tell) as address:
         answers = [await exchange(address, b"GET /cgi-bin/shop HTTP/1.0\r\n\r\n") for _ in "123"]
     assert len({answer.rpartition(b"\n\r\n")[2] for answer in answers}) == 3
-    assert not [child for child in psutil.Process().children() if child.name() == "python"]
+    assert scripts() == []
 
 
 # ---------------------------------------------------------------- scripts that misbehave
@@ -184,7 +193,9 @@ async def test_what_a_script_says_of_its_trouble_is_in_the_log(
     assert "script: no disk" in caplog.messages
 
 
-async def test_an_endless_script_stops_when_its_reader_goes(shop: Shop) -> None:
+async def test_an_endless_script_stops_when_its_reader_goes(
+    shop: Shop, scripts: Callable[[], list[psutil.Process]]
+) -> None:
     endless = (
         "import sys\nprint('A: b\\r\\n\\r\\n', end='')\nwhile True: sys.stdout.write('x' * 1000)"
     )
@@ -192,7 +203,7 @@ async def test_an_endless_script_stops_when_its_reader_goes(shop: Shop) -> None:
         reader, writer = await asyncio.open_connection(address.host, address.port)
         writer.write(ASK)
         await reader.readexactly(100_000)
-        (script,) = psutil.Process().children()
+        (script,) = scripts()
         writer.transport.abort()
         await asyncio.to_thread(script.wait, 10)
 
@@ -242,7 +253,7 @@ async def test_a_get_changes_nothing(shop: Shop) -> None:
 
 
 async def test_no_process_is_left_when_the_server_stops(
-    monkeypatch: pytest.MonkeyPatch, shop: Shop
+    shop: Shop, scripts: Callable[[], list[psutil.Process]]
 ) -> None:
     async with serving(shop, "import time; time.sleep(60)") as address:
         writers = []
@@ -251,9 +262,9 @@ async def test_no_process_is_left_when_the_server_stops(
             writer.write(ASK)
             writers.append(writer)
         async with asyncio.timeout(10):
-            while len(psutil.Process().children()) < 3:  # noqa: ASYNC110 - it sends no event
+            while len(scripts()) < 3:  # noqa: ASYNC110 - it sends no event
                 await asyncio.sleep(0.02)
-        children = psutil.Process().children()
+        children = scripts()
     gone, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
     assert len(gone) == 3

@@ -102,8 +102,8 @@ def test_a_thread_starts_sooner_than_a_process() -> None:
 
 
 def test_a_thread_weighs_less_than_a_process() -> None:
-    per_thread = SOCKETS["binary"]["memory"]["bytes"]
-    per_process = SOCKETS["fork"]["memory"]["bytes"]
+    per_thread = SOCKETS["binary"]["memory"]["1000"]["bytes"]
+    per_process = SOCKETS["fork"]["memory"]["1000"]["bytes"]
     assert per_thread < per_process / 10
     # And here: fifty threads that wait, against one interpreter that does nothing.
     process = psutil.Process()

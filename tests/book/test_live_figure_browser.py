@@ -360,7 +360,7 @@ def random_requests(simulator: Simulator[Any, Any], number: int) -> list[dict[st
 @pytest.mark.parametrize("name", SIMULATORS)
 def test_results_and_drawings_equal_the_python_model_s(running: Page, name: str) -> None:
     """The same requests go to a worker of the page and to CPython; the answers agree entirely."""
-    requests = random_requests(SIMULATORS[name], 60)
+    requests = random_requests(SIMULATORS[name], 40)
     answers: list[dict[str, Any]] = running.evaluate(
         """async (requests) => {
             const { runtime } = JSON.parse(document.querySelector("rc-live-figure").dataset.config);

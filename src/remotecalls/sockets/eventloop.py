@@ -15,22 +15,24 @@ asyncio's loop is this one with callbacks, timers and coroutines on top.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import selectors
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, suppress
 from enum import Enum, auto
 
 from remotecalls.shop import Shop
 from remotecalls.sockets.answering import answer, refuse
+from remotecalls.sockets.binary import connect
 from remotecalls.sockets.binary_protocol import BinaryCodec
-from remotecalls.sockets.clients import SocketClient, connecting
+from remotecalls.sockets.running import running
 from remotecalls.wire.address import Address
 from remotecalls.wire.errors import ProtocolError, TruncatedFrame
+
+__all__ = ["EventLoopServer", "connect", "serve"]
 
 logger = logging.getLogger("remotecalls.sockets")
 
@@ -280,15 +282,6 @@ class _Connection:
             self.until = time.monotonic() + IDLE_SECONDS
 
 
-@asynccontextmanager
-async def _serving(shop: Shop, host: str, port: int) -> AsyncIterator[EventLoopServer]:
-    server = EventLoopServer(shop, host, port)
-    try:
-        yield server
-    finally:
-        await asyncio.to_thread(server.stop)
-
-
 def serve(
     shop: Shop, host: str = "127.0.0.1", port: int = 0
 ) -> AbstractAsyncContextManager[EventLoopServer]:
@@ -297,9 +290,4 @@ def serve(
     Raises:
         OSError: the address is in use or not of this machine.
     """
-    return _serving(shop, host, port)
-
-
-def connect(address: Address, timeout: float = 5.0) -> AbstractAsyncContextManager[SocketClient]:
-    """A client of the server at an address; each call takes at most `timeout` seconds."""
-    return connecting(address, BinaryCodec(), timeout)
+    return running(lambda: EventLoopServer(shop, host, port))

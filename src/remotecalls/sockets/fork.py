@@ -10,10 +10,11 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 
 from remotecalls.shop import Shop
-from remotecalls.sockets.binary_protocol import BinaryCodec
-from remotecalls.sockets.clients import SocketClient, connecting
-from remotecalls.sockets.process_server import ProcessServer, serving
-from remotecalls.wire.address import Address
+from remotecalls.sockets.binary import connect
+from remotecalls.sockets.process_server import ProcessServer
+from remotecalls.sockets.running import running
+
+__all__ = ["PARENT", "connect", "serve"]
 
 PARENT = "remotecalls.sockets.fork_parent"
 
@@ -27,9 +28,4 @@ def serve(
         OSError: the address is in use or not of this machine.
         ValueError: the shop is kept in memory, which other processes cannot see.
     """
-    return serving(PARENT, shop, host, port)
-
-
-def connect(address: Address, timeout: float = 5.0) -> AbstractAsyncContextManager[SocketClient]:
-    """A client of the server at an address; each call takes at most `timeout` seconds."""
-    return connecting(address, BinaryCodec(), timeout)
+    return running(lambda: ProcessServer(PARENT, shop, host, port))

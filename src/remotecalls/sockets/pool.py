@@ -13,25 +13,26 @@ as many of them as there are workers stop the service for that long.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import queue
 import selectors
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 
 from remotecalls.shop import Shop
 from remotecalls.sockets.answering import answer, refuse
+from remotecalls.sockets.binary import connect
 from remotecalls.sockets.binary_protocol import BinaryCodec
-from remotecalls.sockets.clients import SocketClient, connecting
+from remotecalls.sockets.running import running
 from remotecalls.sockets.thread_server import linger
 from remotecalls.wire.address import Address
 from remotecalls.wire.errors import ProtocolError, TruncatedFrame
 from remotecalls.wire.framing import FrameDecoder
+
+__all__ = ["PoolServer", "connect", "serve"]
 
 logger = logging.getLogger("remotecalls.sockets")
 
@@ -224,15 +225,6 @@ class PoolServer:
             client.sock.close()
 
 
-@asynccontextmanager
-async def _serving(shop: Shop, host: str, port: int) -> AsyncIterator[PoolServer]:
-    server = PoolServer(shop, host, port)
-    try:
-        yield server
-    finally:
-        await asyncio.to_thread(server.stop)
-
-
 def serve(
     shop: Shop, host: str = "127.0.0.1", port: int = 0
 ) -> AbstractAsyncContextManager[PoolServer]:
@@ -241,9 +233,4 @@ def serve(
     Raises:
         OSError: the address is in use or not of this machine.
     """
-    return _serving(shop, host, port)
-
-
-def connect(address: Address, timeout: float = 5.0) -> AbstractAsyncContextManager[SocketClient]:
-    """A client of the server at an address; each call takes at most `timeout` seconds."""
-    return connecting(address, BinaryCodec(), timeout)
+    return running(lambda: PoolServer(shop, host, port))

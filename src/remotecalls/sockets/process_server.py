@@ -12,15 +12,13 @@ that waits for its client ends at its idle time-out.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import select
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from remotecalls.shop import Shop
@@ -130,20 +128,3 @@ class ProcessServer:
             if pipe is not None:
                 pipe.close()
         self._process.wait()
-
-
-@asynccontextmanager
-async def serving(
-    module: str, shop: Shop, host: str, port: int, *options: str
-) -> AsyncIterator[ProcessServer]:
-    """Serve a shop from processes for as long as the block lasts.
-
-    Raises:
-        OSError: the address is in use or not of this machine.
-        ValueError: the shop is kept in memory.
-    """
-    server = await asyncio.to_thread(ProcessServer, module, shop, host, port, *options)
-    try:
-        yield server
-    finally:
-        await asyncio.to_thread(server.stop)

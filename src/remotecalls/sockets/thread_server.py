@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import selectors
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 
 from remotecalls.shop import Shop
 from remotecalls.sockets.answering import answer, refuse
 from remotecalls.sockets.messages import Codec
+from remotecalls.sockets.running import running
 from remotecalls.wire.address import Address
 from remotecalls.wire.errors import ProtocolError, TruncatedFrame
 
@@ -165,15 +166,12 @@ def linger(connection: socket.socket) -> None:
         discarded += len(data)
 
 
-@asynccontextmanager
-async def serving(shop: Shop, codec: Codec, host: str, port: int) -> AsyncIterator[ThreadServer]:
+def serving(
+    shop: Shop, codec: Codec, host: str, port: int
+) -> AbstractAsyncContextManager[ThreadServer]:
     """Serve a shop with one thread a connection, for as long as the block lasts.
 
     Raises:
         OSError: the address is in use or not of this machine.
     """
-    server = ThreadServer(lambda connection: serve_connection(shop, codec, connection), host, port)
-    try:
-        yield server
-    finally:
-        await asyncio.to_thread(server.stop)
+    return running(lambda: ThreadServer(partial(serve_connection, shop, codec), host, port))
