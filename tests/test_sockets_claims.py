@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PEERS = Path(__file__).parent / "peers"
+PEERS = Path(__file__).parent / "peer_programs"
 SOCKETS = json.loads((ROOT / "benchmarks/results/sockets.json").read_text())["servers"]
 
 

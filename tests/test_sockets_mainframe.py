@@ -44,7 +44,7 @@ from strategies import requests
 
 CODEC = RecordCodec()
 COPYBOOKS = Path(mainframe.__file__).parent / "copybooks"
-PEERS = Path(__file__).parent / "peers"
+PEERS = Path(__file__).parent / "peer_programs"
 
 # ---------------------------------------------------------------- packed decimal
 
@@ -274,7 +274,7 @@ def test_an_error_text_is_cut_and_its_strange_letters_replaced() -> None:
 
 
 def compiled(directory: Path) -> Path:
-    """The program of tests/peers, which copies the copybook that our codec reads."""
+    """The program of tests/peer_programs, which copies the copybook that our codec reads."""
     if shutil.which("cobc") is None:
         install = "needs GnuCOBOL: apt-get install gnucobol3"
         pytest.fail(install) if os.environ.get("CI") else pytest.skip(install)

@@ -188,6 +188,8 @@ class _Connection:
                 self._send()
             elif events & selectors.EVENT_READ and self._work is None:
                 self._receive()
+        except BlockingIOError:
+            return  # reported as ready, and was not: select(2) allows it
         except OSError as error:  # reset by the peer
             logger.info("connection ended: %s", error)
             self.close()
