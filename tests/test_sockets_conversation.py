@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from remotecalls.sockets.conversation import (
     VERBS,
@@ -105,7 +105,6 @@ class TwoEnds(RuleBasedStateMachine):
         self.close()
         self.speaker, self.listener = pair()
 
-    @precondition(lambda self: True)
     @rule(verb=st.sampled_from(Verb), of_speaker=st.booleans())
     def a_verb_out_of_turn(self, verb: Verb, of_speaker: bool) -> None:
         end = self.speaker if of_speaker else self.listener
