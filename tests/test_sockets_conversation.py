@@ -79,6 +79,12 @@ class TwoEnds(RuleBasedStateMachine):
         self.turn()
 
     @rule(yes=st.booleans())
+    def give_the_word_if_all_is_understood(self, yes: bool) -> None:
+        self.ask(lambda: self.speaker.prepare_to_receive(confirm=True), yes)
+        if yes:  # otherwise the answer has handed it over
+            self.turn()
+
+    @rule(yes=st.booleans())
     def confirm(self, yes: bool) -> None:
         self.ask(self.speaker.confirm, yes)
 

@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 
 from remotecalls.bindings import BINDINGS
 from remotecalls.shop import Customer, InvalidArgument, Order, Shop, ShopError
+from remotecalls.shop.domain import from_cents
+from remotecalls.shop.sample import stock
 from remotecalls.sockets import mainframe
 from remotecalls.sockets.copybook import (
     CopybookError,
     FieldError,
+    FieldLayout,
     Usage,
     parse_copybook,
     writable,
@@ -35,9 +38,9 @@ from remotecalls.sockets.messages import (
 )
 from remotecalls.sockets.packed_decimal import PackedDecimalError, pack, packed_size, unpack
 from remotecalls.sockets.record_framing import MAXIMUM_RECORD, RecordDecoder, encode_record
-from remotecalls.sockets.record_protocol import RECORDS, RecordCodec
-from remotecalls.wire.dissect import Kind
-from remotecalls.wire.errors import FrameTooLarge, ProtocolError, TruncatedFrame
+from remotecalls.sockets.record_protocol import RECORDS, REPLIES, REQUESTS, RecordCodec
+from remotecalls.wire.dissect import Kind, show_value
+from remotecalls.wire.errors import FrameTooLarge, ProtocolError, ServerFailed, TruncatedFrame
 from remotecalls.wire.recording import Direction
 from serving import peer
 from strategies import requests
@@ -126,6 +129,16 @@ def test_a_copybook_says_where_each_field_stands() -> None:
         ("           05  AMOUNT          PIC S9(7)V99 COMP-1.", "line 2: .*neither a record"),
         ("           05  AMOUNT          PIC X(4)", "line 2: .* does not end with a full stop"),
         ("           10  AMOUNT          PIC X(4).", "line 2: .*neither a record"),
+        ("           05  AMOUNT          PIC X(0).", "line 2: AMOUNT needs at least one place"),
+        ("           05  AMOUNT          PIC 9(19).", "line 2: .* at most 18 digits"),
+        ("           05  FILLER          PIC 9(4).", "line 2: a FILLER holds no number"),
+        ("      -    05  AMOUNT          PIC X(4).", "line 2: '-' in column 7"),
+        (
+            "           05  A PIC 9(1).\n           05  A PIC 9(1).",
+            "line 3: .* a field A already",
+        ),
+        ("       01  RECORD-A.", "line 2: there is a record RECORD-A already"),
+        ("      * nothing but a comment", "RECORD-A has no fields"),
     ],
 )
 def test_a_line_that_is_not_understood_is_named(line: str, error: str) -> None:
@@ -136,6 +149,28 @@ def test_a_line_that_is_not_understood_is_named(line: str, error: str) -> None:
 def test_a_field_needs_a_record() -> None:
     with pytest.raises(CopybookError, match="line 1"):
         parse_copybook("           05  A PIC X(4).\n")
+
+
+def test_what_stands_outside_columns_7_to_72_is_not_read() -> None:
+    card = f"{'000100     05  A PIC X(4).':<72}SHOP0001\n"
+    assert parse_copybook("       01  R.\n" + card)["R"].size == 4
+
+
+def test_a_filler_takes_its_place_and_is_not_looked_into() -> None:
+    fields = ["A PIC X(1).", "FILLER PIC X(2).", "B PIC 9(1).", "FILLER PIC X(1)."]
+    source = "       01  R.\n" + "".join(f"           05  {field}\n" for field in fields)
+    layout = parse_copybook(source)["R"]
+    assert layout.size == 5
+    assert layout.encode({"A": "A", "B": 7}) == bytes.fromhex("c1 4040 f7 40")
+    assert layout.decode(bytes.fromhex("c1 0015 f7 ff")) == {"A": "A", "B": 7}
+
+
+def test_a_digit_in_the_half_byte_that_an_even_field_leaves_over_is_refused() -> None:
+    source = "       01  R.\n           05  A PIC S9(1)V9 COMP-3.\n"
+    layout = parse_copybook(source)["R"]
+    assert layout.decode(bytes.fromhex("022c")) == {"A": 22}
+    with pytest.raises(FieldError, match="A at byte 0: 122 has more than 2 digits"):
+        layout.decode(bytes.fromhex("122c"))
 
 
 # ---------------------------------------------------------------- the protocol
@@ -199,6 +234,73 @@ def test_a_corrupt_record_is_another_record_or_a_defined_error(
         CODEC.decode_reply(bytes(record))
 
 
+# How the dissector, which was declared apart, calls the fields of the copybook.
+DISSECTED = {
+    "customer_id": "CUST-ID",
+    "name": "CUST-NAME",
+    "balance": "CUST-BALANCE",
+    "order_id": "ORDER-ID",
+    "item": "ITEM",
+    "quantity": "QUANTITY",
+    "unit_price": "UNIT-PRICE",
+    "count": "REC-COUNT",
+    "code": "ERR-CODE",
+    "message": "ERR-TEXT",
+    "change": "CHANGE",
+    "after": "AFTER-ID",
+    "limit": "PAGE-LIMIT",
+}
+DIRECTIONS = {Direction.CLIENT_TO_SERVER: REQUESTS, Direction.SERVER_TO_CLIENT: REPLIES}
+
+
+def layouts() -> list[tuple[Direction, str]]:
+    return [(direction, code) for direction, kinds in DIRECTIONS.items() for code in kinds]
+
+
+@given(
+    kind=st.sampled_from(layouts()),
+    data=st.data(),
+    places=st.lists(st.integers(0, 200), max_size=2),
+)
+def test_the_dissector_and_the_copybook_read_the_same(
+    kind: tuple[Direction, str], data: st.DataObject, places: list[int]
+) -> None:
+    direction, code = kind
+    layout = RECORDS[DIRECTIONS[direction][code]]
+    values: dict[str, str | int] = {layout.fields[0].name: code}
+    for field in layout.fields[1:]:
+        values[field.name] = data.draw(
+            valid_names.map(lambda name, size=field.size: name[:size].rstrip())
+            if field.usage is Usage.TEXT
+            else st.integers(
+                1 - 10**field.digits if field.usage is Usage.PACKED else 0, 10**field.digits - 1
+            )
+        )
+    record = bytearray(layout.encode(values))
+    for place in places:  # anywhere but in the code
+        record[4 + place % (len(record) - 4)] ^= data.draw(st.integers(1, 255))
+    fields = BINDINGS["mainframe"].dissect(encode_record(bytes(record)), direction).fields
+    try:
+        read = layout.decode(bytes(record))
+    except FieldError:
+        assert Kind.OPAQUE in {field.kind for field in fields}
+        return
+    assert {field.kind for field in fields}.isdisjoint({Kind.OPAQUE, Kind.INCOMPLETE})
+    starts = {field.start + 4: field for field in layout.fields}  # the descriptor word is first
+    for dissected in fields[3:]:
+        field = starts[dissected.start]
+        assert field.name == DISSECTED[dissected.name]
+        assert (field.start + 4 + field.size) == dissected.end
+        assert dissected.value == as_shown(field, read[field.name])
+
+
+def as_shown(field: FieldLayout, value: str | int) -> str:
+    """A value as the dissector writes it."""
+    if isinstance(value, str):
+        return show_value(value)
+    return f"{from_cents(value)}" if field.usage is Usage.PACKED else str(value)
+
+
 def inquiry(customer_id: bytes, code: str = "CINQ") -> bytes:
     return code.encode("cp037") + customer_id
 
@@ -257,11 +359,24 @@ def test_a_text_that_would_not_come_back_is_refused(text: str) -> None:
 
 
 async def test_a_name_that_came_another_way_is_an_error_and_not_another_name() -> None:
+    shop = stock(Shop())
+    shop.add_customer(50, "שלום", Decimal("1.00"))
+    async with mainframe.serve(shop) as server, mainframe.connect(server.address) as client:
+        with pytest.raises(ServerFailed, match="cannot be written in CUST-NAME"):
+            await client.get_customer(50)
+        with pytest.raises(ServerFailed, match="cannot be written in CUST-NAME"):
+            await client.list_customers()  # two good ones come before it, and one after
+        assert (await client.get_customer(42)).name == "Ada Lovelace"
+
+
+async def test_a_change_whose_answer_cannot_be_written_is_not_told_as_refused() -> None:
+    # `InvalidArgument` would say that nothing was done, and the caller would pay again.
     shop = Shop()
     shop.add_customer(1, "שלום", Decimal("1.00"))
     async with mainframe.serve(shop) as server, mainframe.connect(server.address) as client:
-        with pytest.raises(InvalidArgument, match="cannot be written in CUST-NAME"):
-            await client.get_customer(1)
+        with pytest.raises(ServerFailed):
+            await client.update_balance(1, Decimal("5.00"))
+    assert shop.get_customer(1).balance == Decimal("6.00")
 
 
 def test_an_error_text_is_cut_and_its_strange_letters_replaced() -> None:

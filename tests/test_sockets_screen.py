@@ -6,6 +6,8 @@ import asyncio
 import os
 import re
 import shutil
+import socket
+from contextlib import suppress
 from decimal import Decimal
 from itertools import pairwise
 
@@ -124,6 +126,17 @@ def test_the_macros_keep_to_their_columns() -> None:
     assert "DFHMDI SIZE=(24,80)" in text
 
 
+@given(
+    st.lists(
+        st.sampled_from(["[a]", "[bb_]", "[c]", "word", " ", "  "]), unique=True, max_size=6
+    ).map("".join)
+)
+def test_no_two_macros_claim_one_place(line: str) -> None:
+    screen = compile_screen(" " + line)
+    places = re.findall(r"POS=\(\d+,\d+\)", to_bms(screen, "CUST"))
+    assert len(places) == len(set(places))
+
+
 def test_a_text_longer_than_a_line_goes_on_in_column_16() -> None:
     screen = compile_screen(" " + "it's & " * 11 + "x")
     statement = to_bms(screen, "LONG")
@@ -236,11 +249,32 @@ async def test_a_terminal_emulator_shows_the_screen_and_asks_the_shop() -> None:
             await process.wait()
 
 
-async def test_a_client_that_is_no_terminal_is_shown_the_door() -> None:
+async def test_a_client_that_is_no_terminal_is_shown_the_door(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    endless = bytes([255, 250]) + bytes(100_000)  # a subnegotiation
+    letters = b"GET / HTTP/1.1\xff\xef"
     async with tn3270.serve(stock(Shop())) as address:
-        for data in (bytes([255, 252, 0]), b"\x7d" * 5_000, b"GET / HTTP/1.1\xff\xef"):
+        for data in (bytes([255, 252, 0]), b"\x7d" * 5_000, letters, endless):
             reader, writer = await asyncio.open_connection(address.host, address.port)
             writer.write(data)
             async with asyncio.timeout(10):
                 await reader.read()
             writer.transport.abort()
+    assert "exception was never retrieved" not in caplog.text
+
+
+async def test_a_terminal_that_takes_nothing_is_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tn3270, "SEND_SECONDS", 0.2)
+    caplog.set_level("INFO")
+    with socket.socket() as terminal:
+        terminal.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        terminal.setblocking(False)
+        loop = asyncio.get_running_loop()
+        async with tn3270.serve(stock(Shop())) as address, asyncio.timeout(30):
+            await loop.sock_connect(terminal, (address.host, address.port))
+            with suppress(ConnectionError):
+                while "terminal ended" not in caplog.text:
+                    await loop.sock_sendall(terminal, bytes([ENTER, 0x40, 0x40, 255, 239]) * 1_000)

@@ -11,6 +11,7 @@ from remotecalls.sockets.messages import (
     SERVER_FAILED,
     Codec,
     Failure,
+    UnwritableReply,
     carry_out,
 )
 from remotecalls.wire.errors import ProtocolError
@@ -37,6 +38,10 @@ def answer(shop: Shop, codec: Codec, message: bytes) -> Iterator[bytes]:
         yield codec.encode_reply(request_id, Failure(error.code, str(error)))
     except ProtocolError as error:
         yield refuse(codec, error, request_id)
+    except UnwritableReply as error:
+        # Not a refusal: by the time the answer is written, the request has been carried out.
+        logger.error("no bytes for the answer: %s", error)
+        yield codec.encode_reply(request_id, Failure(SERVER_FAILED, str(error)))
     except Exception:  # the last line of defense: the fault is logged, and told as a fault
         logger.exception("a fault in the server while it answered")
         failure = Failure(SERVER_FAILED, "the server failed; its log says why")

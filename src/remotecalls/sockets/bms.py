@@ -37,20 +37,20 @@ def to_bms(screen: ScreenMap, name: str) -> str:
                         f"INITIAL='{words}'"]  # fmt: skip
             statements.append(_statement("", "DFHMDF", operands))
         else:
-            statements.extend(_field(piece))
+            statements.extend(_field(screen, piece))
     statements.append(_statement("", "DFHMSD", ["TYPE=FINAL"]))
     return "\n".join([*statements, f"{'':9}END", ""])
 
 
-def _field(field: Field) -> Iterator[str]:
+def _field(screen: ScreenMap, field: Field) -> Iterator[str]:
     words = ["PROT" if Attribute.PROTECTED in field.attributes else "UNPROT"]
     words += ["NUM"] * (Attribute.NUMERIC in field.attributes)
     words += ["BRT"] * (Attribute.BRIGHT in field.attributes)
     attributes = ",".join(words)
     operands = [f"POS=({field.row},{field.column})", f"LENGTH={field.length}"]
     yield _statement(field.name.upper(), "DFHMDF", [*operands, f"ATTRB=({attributes})"])
-    end = field.column + field.length + 1
-    if end <= COLUMNS:  # a field of no length ends it: what follows is protected
+    end = screen.stop_of(field)
+    if end is not None:  # a field of no length ends it: what follows is protected
         stop = [f"POS=({field.row},{end})", "LENGTH=0", "ATTRB=ASKIP"]
         yield _statement("", "DFHMDF", stop)
 

@@ -34,6 +34,8 @@ class State(Enum):
     """The other has the word."""
     CONFIRM = "confirm"
     """The other asks whether all has been understood, and waits."""
+    CONFIRM_SEND = "confirm send"
+    """The other asks the same, waits, and hands over the word with the answer."""
     CONFIRM_DEALLOCATE = "confirm deallocate"
     """The other wants to end the conversation, and waits."""
     DEALLOCATE = "deallocate"
@@ -67,6 +69,7 @@ class Signal(Enum):
     REQUEST_TO_SEND = 0x07
     DEALLOCATE = 0x08
     CONFIRM_DEALLOCATE = 0x09
+    CONFIRM_SEND = 0x0A
 
 
 # State and verb: the state afterwards. What is not here is a state check.
@@ -82,6 +85,9 @@ VERBS = {
     (State.CONFIRM, Verb.CONFIRMED): State.RECEIVE,
     (State.CONFIRM, Verb.SEND_ERROR): State.SEND,
     (State.CONFIRM, Verb.REQUEST_TO_SEND): State.CONFIRM,
+    (State.CONFIRM_SEND, Verb.CONFIRMED): State.SEND,
+    (State.CONFIRM_SEND, Verb.SEND_ERROR): State.SEND,
+    (State.CONFIRM_SEND, Verb.REQUEST_TO_SEND): State.CONFIRM_SEND,
     (State.CONFIRM_DEALLOCATE, Verb.CONFIRMED): State.RESET,
     (State.CONFIRM_DEALLOCATE, Verb.SEND_ERROR): State.SEND,
     (State.DEALLOCATE, Verb.DEALLOCATE): State.RESET,
@@ -92,6 +98,7 @@ SIGNALS = {
     (State.RECEIVE, Signal.DATA): State.RECEIVE,
     (State.RECEIVE, Signal.SEND): State.SEND,
     (State.RECEIVE, Signal.CONFIRM): State.CONFIRM,
+    (State.RECEIVE, Signal.CONFIRM_SEND): State.CONFIRM_SEND,
     (State.RECEIVE, Signal.ERROR): State.RECEIVE,
     (State.RECEIVE, Signal.DEALLOCATE): State.DEALLOCATE,
     (State.RECEIVE, Signal.CONFIRM_DEALLOCATE): State.CONFIRM_DEALLOCATE,
@@ -151,10 +158,21 @@ class Conversation:
         self._verb(Verb.SEND_DATA)
         self._send(Signal.DATA, data)
 
-    def prepare_to_receive(self) -> None:
-        """Give the partner the word."""
+    def prepare_to_receive(self, *, confirm: bool = False) -> None:
+        """Give the partner the word.
+
+        Args:
+            confirm: ask first whether all has been understood, and wait for the answer.
+
+        Raises:
+            PartnerError: it has not.
+        """
         self._verb(Verb.PREPARE_TO_RECEIVE)
-        self._send(Signal.SEND)
+        if confirm:
+            self._send(Signal.CONFIRM_SEND)
+            self._await_confirmation()
+        else:
+            self._send(Signal.SEND)
 
     def confirm(self) -> None:
         """Ask whether all has been understood, and wait for the answer.

@@ -2,9 +2,11 @@
 
 A copybook is an interface definition of 1960. It says where each field stands, in bytes, and what
 is in it; nothing on the wire repeats that. This module reads the part of the language that such
-files need: levels 01 and 05, `PIC X(n)`, `PIC 9(n)`, `PIC S9(n)V99 COMP-3`.
+files need: levels 01 and 05, `PIC X(n)`, `PIC 9(n)`, `PIC S9(n)V99 COMP-3`, and `FILLER` for bytes
+that nobody reads. What else it finds it refuses, with the number of the line.
 
-Source: ISO/IEC 1989 (COBOL), the data description entry.
+Source: ISO/IEC 1989 (COBOL), the data description entry; IBM Enterprise COBOL Language Reference
+(SC27-8713), "Reference format".
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ CODE_PAGE = "cp037"
 
 BLANK = " ".encode(CODE_PAGE)
 ZERO = 0xF0
+MOST_DIGITS = 18
+"""COBOL's own limit, before its compilers offered 31."""
+FILLER = "FILLER"
 
 _RECORD = re.compile(r"01\s+([A-Z0-9-]+)")
 _FIELD = re.compile(
@@ -92,14 +97,22 @@ class FieldLayout:
         if self.usage is Usage.TEXT:
             return data.rstrip(BLANK).decode(CODE_PAGE)
         if self.usage is Usage.PACKED:
-            try:
-                return unpack(data)
-            except PackedDecimalError as error:
-                raise FieldError(f"{self.name} at byte {self.start}: {error}") from error
+            return self._decode_packed(data)
         for place, byte in enumerate(data, self.start):
             if not ZERO <= byte <= ZERO + 9:
                 raise FieldError(f"{self.name}: byte {place} is 0x{byte:02X}, no EBCDIC digit")
         return int(data.decode(CODE_PAGE))
+
+    def _decode_packed(self, data: bytes) -> int:
+        try:
+            value = unpack(data)
+        except PackedDecimalError as error:
+            raise FieldError(f"{self.name} at byte {self.start}: {error}") from error
+        if abs(value) >= 10**self.digits:  # an even number of digits leaves half a byte over
+            raise FieldError(
+                f"{self.name} at byte {self.start}: {value} has more than {self.digits} digits"
+            )
+        return value
 
     def _encode_text(self, text: str) -> bytes:
         if not writable(text):
@@ -130,27 +143,43 @@ class RecordLayout:
         return sum(field.size for field in self.fields)
 
     def encode(self, values: Mapping[str, str | int]) -> bytes:
-        """Write the record.
+        """Write the record, with blanks for its fillers.
 
         Raises:
             FieldError: a value does not fit its field.
             KeyError: a field has no value.
         """
-        return b"".join(field.encode(values[field.name]) for field in self.fields)
+        return b"".join(
+            BLANK * field.size if field.name == FILLER else field.encode(values[field.name])
+            for field in self.fields
+        )
 
     def decode(self, record: bytes) -> dict[str, str | int]:
-        """Read the record.
+        """Read the record, but its fillers, which may hold anything.
 
         Raises:
             FieldError: it has another length, or a field does not hold what it declares.
         """
         if len(record) != self.size:
             raise FieldError(f"{self.name} has {self.size} bytes, not {len(record)}")
-        return {field.name: field.decode(record) for field in self.fields}
+        return {field.name: field.decode(record) for field in self.fields if field.name != FILLER}
+
+    def with_field(self, field: FieldLayout) -> RecordLayout:
+        """The record with one more field at its end.
+
+        Raises:
+            CopybookError: it has a field of that name already.
+        """
+        if field.name != FILLER and field.name in {each.name for each in self.fields}:
+            raise CopybookError(f"{self.name} has a field {field.name} already")
+        return RecordLayout(self.name, (*self.fields, field))
 
 
 def parse_copybook(text: str) -> dict[str, RecordLayout]:
-    """Read the records of a copybook in fixed format: columns 8 to 72, `*` in column 7 a comment.
+    """Read the records of a copybook in fixed format.
+
+    A statement stands in columns 8 to 72 of a line, ended by a full stop; `*` or `/` in column 7
+    makes the line a comment, and the columns before and after are for the numbers of punched cards.
 
     Returns:
         The records by name, in their order.
@@ -160,29 +189,56 @@ def parse_copybook(text: str) -> dict[str, RecordLayout]:
     """
     records: dict[str, RecordLayout] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        statement = line[7:72].strip()
-        if not statement or line[6:7] == "*":
-            continue
-        if not statement.endswith("."):
-            raise CopybookError(f"line {number}: {statement!r} does not end with a full stop")
-        if found := _RECORD.fullmatch(statement[:-1]):
-            records[found[1]] = RecordLayout(found[1], ())
-        elif (found := _FIELD.fullmatch(statement[:-1])) and records:
-            name, record = records.popitem()
-            records[name] = RecordLayout(name, (*record.fields, _field(found, record.size)))
-        else:
-            raise CopybookError(
-                f"line {number}: {statement!r} is neither a record (01) nor a field (05) with "
-                "PIC X(n), PIC 9(n) or PIC S9(n)V99 COMP-3"
-            )
+        try:
+            statement = _statement(line)
+            if statement:
+                _take(statement, records)
+        except CopybookError as error:
+            raise CopybookError(f"line {number}: {error}") from None
+    for record in records.values():
+        if not record.fields:
+            raise CopybookError(f"{record.name} has no fields")
     return records
 
 
+def _statement(line: str) -> str:
+    indicator, statement = line[6:7], line[7:72].strip()
+    if indicator in {"*", "/"} or not line[6:72].strip():
+        return ""
+    if indicator != " ":
+        raise CopybookError(f"{indicator!r} in column 7; a statement has a blank there")
+    if not statement.endswith("."):
+        raise CopybookError(f"{statement!r} does not end with a full stop")
+    return statement[:-1]
+
+
+def _take(statement: str, records: dict[str, RecordLayout]) -> None:
+    if found := _RECORD.fullmatch(statement):
+        if found[1] in records:
+            raise CopybookError(f"there is a record {found[1]} already")
+        records[found[1]] = RecordLayout(found[1], ())
+    elif (found := _FIELD.fullmatch(statement)) and records:
+        name = next(reversed(records))
+        records[name] = records[name].with_field(_field(found, records[name].size))
+    else:
+        raise CopybookError(
+            f"{statement!r} is neither a record (01) nor a field (05) with "
+            "PIC X(n), PIC 9(n) or PIC S9(n)V99 COMP-3"
+        )
+
+
 def _field(found: re.Match[str], start: int) -> FieldLayout:
+    name = found[1]
     if found["text"]:
-        return FieldLayout(found[1], Usage.TEXT, start, int(found["text"]))
-    if found["digits"]:
+        layout = FieldLayout(name, Usage.TEXT, start, int(found["text"]))
+    elif found["digits"]:
         digits = int(found["digits"])
-        return FieldLayout(found[1], Usage.DIGITS, start, digits, digits)
-    digits = int(found["whole"]) + len(found["cents"])
-    return FieldLayout(found[1], Usage.PACKED, start, packed_size(digits), digits)
+        layout = FieldLayout(name, Usage.DIGITS, start, digits, digits)
+    else:
+        digits = int(found["whole"]) + len(found["cents"])
+        layout = FieldLayout(name, Usage.PACKED, start, packed_size(digits), digits)
+    if layout.size == 0 or layout.digits > MOST_DIGITS:
+        raise CopybookError(f"{name} needs at least one place, and at most {MOST_DIGITS} digits")
+    if name == FILLER and layout.usage is not Usage.TEXT:
+        raise CopybookError("a FILLER holds no number: write PIC X(n)")
+    return layout

@@ -89,6 +89,10 @@ BAD_REQUEST = "bad_request"
 SERVER_FAILED = "server_failed"
 
 
+class UnwritableReply(Exception):
+    """The protocol has no bytes for an answer. What was asked for may have been done."""
+
+
 class Codec(Protocol):
     """How one protocol writes requests and replies.
 
@@ -118,7 +122,11 @@ class Codec(Protocol):
         ...
 
     def encode_reply(self, request_id: int, reply: Reply) -> bytes:
-        """The reply as it crosses the wire, framing included."""
+        """The reply as it crosses the wire, framing included.
+
+        Raises:
+            UnwritableReply: the protocol cannot write it; every `Failure` can be written.
+        """
         ...
 
     def decode_reply(self, message: bytes) -> tuple[int, Reply]:

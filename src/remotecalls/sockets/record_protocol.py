@@ -4,8 +4,9 @@ The first four bytes of a request are a transaction code, as a terminal of CICS 
 with one; the first four of a reply are its type. Everything else stands where `copybooks/shop.cpy`
 puts it. A name has thirty bytes, whether it needs them or not, and no more if it does.
 
-A customer whose name cannot be written so (it came through another protocol) is answered with an
-error, never with another name.
+A customer whose name cannot be written so (it came through another protocol) is never answered
+with another name. The answer is an error of the server, not of the request: a balance may have been
+changed by then.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from remotecalls.sockets.messages import (
     Reply,
     Request,
     StreamOrders,
+    UnwritableReply,
     UpdateBalance,
 )
 from remotecalls.sockets.record_framing import RecordDecoder, encode_record
@@ -67,23 +69,11 @@ class RecordCodec:
         Raises:
             InvalidArgument: a value does not fit its field, or would not come back as it was.
         """
-        match request:
-            case AddCustomer(customer_id, name, balance):
-                cents = to_cents(balance)
-                fields = {"CUST-ID": customer_id, "CUST-NAME": name, "CUST-BALANCE": cents}
-                return _record(REQUESTS, "CADD", fields)
-            case GetCustomer(customer_id):
-                return _record(REQUESTS, "CINQ", {"CUST-ID": customer_id})
-            case UpdateBalance(customer_id, change):
-                fields = {"CUST-ID": customer_id, "CHANGE": to_cents(change)}
-                return _record(REQUESTS, "CUPD", fields)
-            case ListCustomers(after, limit):
-                return _record(REQUESTS, "CLST", {"AFTER-ID": after, "PAGE-LIMIT": limit})
-            case PlaceOrder(customer_id, item, quantity, unit_price):
-                fields = {"CUST-ID": customer_id, "ITEM": item, "QUANTITY": quantity}
-                return _record(REQUESTS, "OADD", {**fields, "UNIT-PRICE": to_cents(unit_price)})
-            case StreamOrders(customer_id):
-                return _record(REQUESTS, "OLST", {"CUST-ID": customer_id})
+        code, fields = _request_fields(request)
+        try:
+            return _record(REQUESTS, code, fields)
+        except FieldError as error:
+            raise InvalidArgument(str(error)) from error
 
     def decode_request(self, message: bytes) -> tuple[int, Request]:
         """Read a record of a client.
@@ -115,22 +105,13 @@ class RecordCodec:
         """The reply as a record.
 
         Raises:
-            InvalidArgument: a name or an item cannot be written in the code page.
+            UnwritableReply: a name or an item cannot be written in the code page.
         """
-        match reply:
-            case Customer(customer_id, name, balance):
-                cents = to_cents(balance)
-                fields = {"CUST-ID": customer_id, "CUST-NAME": name, "CUST-BALANCE": cents}
-                return _record(REPLIES, "CUST", fields)
-            case Order(order_id, customer_id, item, quantity, unit_price):
-                fields = {"ORDER-ID": order_id, "CUST-ID": customer_id, "ITEM": item}
-                numbers = {"QUANTITY": quantity, "UNIT-PRICE": to_cents(unit_price)}
-                return _record(REPLIES, "ORDR", fields | numbers)
-            case End(count):
-                return _record(REPLIES, "DONE", {"REC-COUNT": count})
-            case Failure(code, text):
-                fields = {"ERR-CODE": code, "ERR-TEXT": _for_a_person(text)}
-                return _record(REPLIES, "FAIL", fields)
+        code, fields = _reply_fields(reply)
+        try:
+            return _record(REPLIES, code, fields)
+        except FieldError as error:
+            raise UnwritableReply(str(error)) from error
 
     def decode_reply(self, message: bytes) -> tuple[int, Reply]:
         """Read a record of a server.
@@ -144,6 +125,38 @@ class RecordCodec:
             return NO_REQUEST_ID, _reply(code, fields)
         except ShopError as error:
             raise ProtocolError(f"the server sent what no shop holds: {error}") from error
+
+
+def _request_fields(request: Request) -> tuple[str, dict[str, Any]]:
+    match request:
+        case AddCustomer(customer_id, name, balance):
+            fields = {"CUST-ID": customer_id, "CUST-NAME": name}
+            return "CADD", {**fields, "CUST-BALANCE": to_cents(balance)}
+        case GetCustomer(customer_id):
+            return "CINQ", {"CUST-ID": customer_id}
+        case UpdateBalance(customer_id, change):
+            return "CUPD", {"CUST-ID": customer_id, "CHANGE": to_cents(change)}
+        case ListCustomers(after, limit):
+            return "CLST", {"AFTER-ID": after, "PAGE-LIMIT": limit}
+        case PlaceOrder(customer_id, item, quantity, unit_price):
+            fields = {"CUST-ID": customer_id, "ITEM": item, "QUANTITY": quantity}
+            return "OADD", {**fields, "UNIT-PRICE": to_cents(unit_price)}
+        case StreamOrders(customer_id):
+            return "OLST", {"CUST-ID": customer_id}
+
+
+def _reply_fields(reply: Reply) -> tuple[str, dict[str, Any]]:
+    match reply:
+        case Customer(customer_id, name, balance):
+            fields = {"CUST-ID": customer_id, "CUST-NAME": name}
+            return "CUST", {**fields, "CUST-BALANCE": to_cents(balance)}
+        case Order(order_id, customer_id, item, quantity, unit_price):
+            fields = {"ORDER-ID": order_id, "CUST-ID": customer_id, "ITEM": item}
+            return "ORDR", {**fields, "QUANTITY": quantity, "UNIT-PRICE": to_cents(unit_price)}
+        case End(count):
+            return "DONE", {"REC-COUNT": count}
+        case Failure(code, text):
+            return "FAIL", {"ERR-CODE": code, "ERR-TEXT": _for_a_person(text)}
 
 
 def _reply(code: str, fields: dict[str, Any]) -> Reply:
@@ -161,10 +174,7 @@ def _reply(code: str, fields: dict[str, Any]) -> Reply:
 
 def _record(kinds: dict[str, str], code: str, fields: dict[str, Any]) -> bytes:
     layout = RECORDS[kinds[code]]
-    try:
-        return encode_record(layout.encode({layout.fields[0].name: code, **fields}))
-    except FieldError as error:
-        raise InvalidArgument(str(error)) from error
+    return encode_record(layout.encode({layout.fields[0].name: code, **fields}))
 
 
 def _fields(message: bytes, kinds: dict[str, str], what: str) -> tuple[str, dict[str, Any]]:

@@ -10,11 +10,13 @@ or two about each field::
      Balance [balance___]
     ----
     custid    unprotected numeric
-    custname  protected
+    custname  bright
 
-A bracket is where the terminal keeps an *attribute byte*, which takes a place on the screen and
-shows as a blank. A field is as long as what stands between its brackets. Text needs a blank before
-it for the same reason.
+A field that is not called `unprotected` is protected. A bracket is where the terminal keeps an
+*attribute byte*, which takes a place on the screen and shows as a blank. A field is as long as what
+stands between its brackets. Text needs a blank before it for the same reason. Four dashes at the
+very beginning of a line end the picture; a ruled line on the screen begins one further, as does
+all text.
 
 Source: IBM 3270 Information Display System, Data Stream Programmer's Reference (GA23-0059).
 """
@@ -22,13 +24,13 @@ Source: IBM 3270 Information Display System, Data Stream Programmer's Reference 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
 
 ROWS, COLUMNS = 24, 80
-LONGEST_NAME = 7
-"""A label of the assembler has eight characters, and BMS adds one to each name."""
+LONGEST_NAME = 8
+"""What stands before column 10 of a macro, with its blank. COBOL itself would take 29."""
 
 _FIELD = re.compile(r"\[([^\[\]]*)\]")
 _NAME = re.compile(r"[a-z][a-z0-9]*")
@@ -108,9 +110,9 @@ class Field:
             ValueError: it is longer than the field, or not for a screen.
         """
         if len(value) > self.length:
-            raise ValueError(f"{value!r} is longer than {self.name}, which has {self.length}")
-        if not value.isprintable():
-            raise ValueError(f"{value!r} holds a character that no screen shows")
+            raise ValueError(f"{value!a} is longer than {self.name}, which has {self.length}")
+        if not showable(value):
+            raise ValueError(f"{value!a} holds a character that no screen shows")
         return value.ljust(self.length)
 
 
@@ -146,62 +148,109 @@ class ScreenMap:
             grid[row - 1][column : column + len(content)] = content
         return ["".join(line) for line in grid]
 
+    def stop_of(self, field: Field) -> int | None:
+        """The column of the attribute byte that ends a field.
+
+        None where none is needed: at the end of a line, or where a text begins with its own.
+        """
+        end = field.column + field.length + 1
+        taken = any((text.row, text.column) == (field.row, end) for text in self.texts)
+        return None if end > COLUMNS or taken else end
+
+
+def showable(text: str) -> bool:
+    """Whether each character has one place on a screen of code page 037: no tab, no control."""
+    return all(ord(character) < 256 and character.isprintable() for character in text)
+
 
 def compile_screen(template: str) -> ScreenMap:
-    """Compile a template.
+    """Compile a template. One line end before its first line is not part of it.
 
     Raises:
         TemplateError: it has too many lines or columns, or a field or a text that no terminal
             could show; the message says where and what to do.
     """
-    lines = template.strip("\n").split("\n")
-    rule = next((n for n, line in enumerate(lines) if _RULE.fullmatch(line.strip())), len(lines))
+    lines = template.removeprefix("\n").rstrip("\n").split("\n")
+    rule = next((n for n, line in enumerate(lines) if _RULE.fullmatch(line.rstrip())), len(lines))
     picture, legend = lines[:rule], lines[rule + 1 :]
     if len(picture) > ROWS:
         raise TemplateError(ROWS + 1, 1, f"a screen has {ROWS} lines, this one {len(picture)}")
-    attributes = dict(_legend(legend, rule + 2))
+    entries = _legend(legend, rule + 2)
     texts: list[Text] = []
     fields: dict[str, Field] = {}
     for row, line in enumerate(picture, 1):
-        if len(line) > COLUMNS:
-            beyond = f"a line has {COLUMNS} columns, this one {len(line)}"
-            raise TemplateError(row, COLUMNS + 1, beyond)
-        for field in _fields(row, line, attributes):
+        _check_line(row, line)
+        for field in _fields(row, line, entries):
             if field.name in fields:
                 where = f"line {fields[field.name].row} has one called {field.name!r} already"
                 raise TemplateError(row, field.column, where)
             fields[field.name] = field
         texts.extend(_texts(row, line))
-    for number, name in enumerate(attributes, rule + 2):
+    for name, entry in entries.items():
         if name not in fields:
-            raise TemplateError(number, 1, f"there is no field {name!r} on the screen")
+            raise TemplateError(entry.line, 1, f"there is no field {name!r} on the screen")
     return ScreenMap(tuple(texts), tuple(fields.values()))
 
 
-def _legend(lines: list[str], first: int) -> Iterator[tuple[str, Attribute]]:
+def _check_line(row: int, line: str) -> None:
+    if len(line) > COLUMNS:
+        beyond = f"a line has {COLUMNS} columns, this one {len(line)}"
+        raise TemplateError(row, COLUMNS + 1, beyond)
+    for column, character in enumerate(line, 1):
+        if not showable(character):
+            what = f"{character!a} is no character of a terminal; write blanks for a tab"
+            raise TemplateError(row, column, what)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One line of the legend."""
+
+    line: int
+    attributes: Attribute
+
+
+def _legend(lines: list[str], first: int) -> dict[str, _Entry]:
+    entries: dict[str, _Entry] = {}
     for number, line in enumerate(lines, first):
         if not line.strip():
             continue
-        name, *words = line.split()
-        found = Attribute(0)
-        for word in words:
-            if word not in WORDS:
-                known = ", ".join(WORDS)
-                raise TemplateError(number, line.index(word) + 1, f"{word!r} is not one of {known}")
-            found |= WORDS[word]
-        yield name, found
+        name, *words = re.finditer(r"\S+", line)
+        if name[0] in entries:
+            where = f"line {entries[name[0]].line} describes {name[0]!r} already"
+            raise TemplateError(number, name.start() + 1, where)
+        entries[name[0]] = _Entry(number, _attributes(number, words))
+    return entries
 
 
-def _fields(row: int, line: str, attributes: Mapping[str, Attribute]) -> Iterator[Field]:
+def _attributes(number: int, words: Sequence[re.Match[str]]) -> Attribute:
+    found = Attribute(0)
+    said = {word[0] for word in words}
+    for word in words:
+        if word[0] not in WORDS:
+            what = f"{word[0]!r} is not one of {', '.join(WORDS)}"
+            raise TemplateError(number, word.start() + 1, what)
+        if word[0] == "protected" and "unprotected" in said:
+            what = "a field is protected or unprotected: take one of the words away"
+            raise TemplateError(number, word.start() + 1, what)
+        if word[0] == "numeric" and "unprotected" not in said:
+            what = "nobody types into a protected field: add unprotected, or take numeric away"
+            raise TemplateError(number, word.start() + 1, what)
+        found |= WORDS[word[0]]
+    return found if "unprotected" in said else found | Attribute.PROTECTED
+
+
+def _fields(row: int, line: str, entries: Mapping[str, _Entry]) -> Iterator[Field]:
     for found in _FIELD.finditer(line):
         column, inside = found.start() + 1, found[1]
         name = inside.rstrip("_")
         if not _NAME.fullmatch(name):
             what = f"{inside!r} is no name: letters and digits, filled up with _"
             raise TemplateError(row, column + 1, what)
-        if len(name) > LONGEST_NAME + 1:
-            raise TemplateError(row, column + 1, f"{name!r} has over {LONGEST_NAME + 1} letters")
-        yield Field(name, row, column, len(inside), attributes.get(name, Attribute.PROTECTED))
+        if len(name) > LONGEST_NAME:
+            raise TemplateError(row, column + 1, f"{name!r} has over {LONGEST_NAME} letters")
+        attributes = entries[name].attributes if name in entries else Attribute.PROTECTED
+        yield Field(name, row, column, len(inside), attributes)
     stray = _FIELD.sub(lambda found: " " * len(found[0]), line)
     for bracket in "[]":
         if bracket in stray:

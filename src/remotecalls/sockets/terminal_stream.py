@@ -77,8 +77,8 @@ def write_screen(screen: ScreenMap, values: Mapping[str, str]) -> bytes:
         # Zeros, not blanks, where nothing stands: a terminal inserts only where it can push zeros.
         stream += field.fit(values.get(field.name, "")).rstrip().encode(CODE_PAGE)
         stream += bytes(field.length - len(values.get(field.name, "").rstrip()))
-        end = field.column + field.length + 1
-        if end <= COLUMNS:
+        end = screen.stop_of(field)
+        if end is not None:
             stream += _field(field.row, end, Attribute.PROTECTED)
     return bytes(stream)
 

@@ -25,6 +25,7 @@ BINARY, TERMINAL_TYPE, END_OF_RECORD = 0, 24, 25
 SEND = 1
 LARGEST_RECORD = 4_096
 IDLE_SECONDS = 600.0
+SEND_SECONDS = 10.0
 
 INQUIRY = compile_screen("""
  CUSTOMER INQUIRY
@@ -61,12 +62,20 @@ class Terminal:
         ask += [(verb, what) for what in (END_OF_RECORD, BINARY) for verb in (DO, WILL)]
         for verb, what in ask:
             self._writer.write(bytes([IAC, verb, what]))
-        await self._writer.drain()
+        await self._sent()
 
     async def send(self, record: bytes) -> None:
-        """Send a record."""
+        """Send a record.
+
+        Raises:
+            TimeoutError: the terminal takes nothing.
+        """
         self._writer.write(record.replace(b"\xff", b"\xff\xff") + bytes([IAC, EOR_MARK]))
-        await self._writer.drain()
+        await self._sent()
+
+    async def _sent(self) -> None:
+        async with asyncio.timeout(SEND_SECONDS):
+            await self._writer.drain()
 
     async def receive(self) -> bytes:
         """The next record.
@@ -87,10 +96,16 @@ class Terminal:
             elif command == EOR_MARK:
                 return bytes(record)
             elif command == SB:
-                await self._reader.readuntil(bytes([IAC, SE]))
+                await self._skip_subnegotiation()
             elif command in (DO, WILL, DONT, WONT):
                 self._answered(command, (await self._reader.readexactly(1))[0])
         raise ProtocolError(f"a record of over {LARGEST_RECORD:,} bytes")
+
+    async def _skip_subnegotiation(self) -> None:
+        try:
+            await self._reader.readuntil(bytes([IAC, SE]))
+        except asyncio.LimitOverrunError as error:
+            raise ProtocolError("a subnegotiation without an end") from error
 
     def _answered(self, verb: int, what: int) -> None:
         if verb in (DONT, WONT) and what in (BINARY, END_OF_RECORD):
@@ -143,7 +158,8 @@ async def serve(shop: Shop, host: str = "127.0.0.1", port: int = 0) -> AsyncIter
         try:
             await converse(shop, Terminal(reader, writer))
         except (OSError, asyncio.IncompleteReadError, ProtocolError) as error:
-            logger.info("terminal ended: %s", error)
+            logger.info("terminal ended: %r", error)
+            writer.transport.abort()  # a close would wait until the terminal takes what was sent
         finally:
             writer.close()
 
