@@ -339,20 +339,27 @@ def unread_bytes(server: Address) -> int:
     return sum(int(row[4].split(":")[1], 16) for row in established)
 
 
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copy one direction of a connection until it ends."""
+    with suppress(ConnectionError):
+        while data := await reader.read(10_000):
+            writer.write(data)
+
+
 async def test_a_late_answer_is_not_taken_for_the_next(stream_binding: Binding) -> None:
     async with connected(stream_binding) as (_, address):
         stalled = asyncio.Event()
 
         async def stall_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             onward_reader, onward_writer = await asyncio.open_connection(address.host, address.port)
+            answers = asyncio.create_task(pump(onward_reader, writer))
             data = await reader.read(10_000)
             if not stalled.is_set():
                 await stalled.wait()
-            while data:
-                onward_writer.write(data)
-                writer.write(await onward_reader.read(10_000))
-                data = await reader.read(10_000)
+            onward_writer.write(data)
+            await pump(reader, onward_writer)
             onward_writer.close()
+            await answers
 
         async with peer(stall_once) as slow, stream_binding.connect(slow, timeout=1.0) as client:
             with pytest.raises(DeadlineExceeded):
@@ -443,6 +450,8 @@ async def all_orders(client: ShopClient) -> list[Order]:
 
 async def test_a_reply_cut_anywhere_is_never_taken_for_a_whole_one(stream_binding: Binding) -> None:
     whole = await reply_bytes(stream_binding, all_orders)
+    # A client of hypermedia makes three requests of one call, and gets the first answer to each.
+    one_request = stream_binding.name != "hypermedia"
     length = 0
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -453,7 +462,7 @@ async def test_a_reply_cut_anywhere_is_never_taken_for_a_whole_one(stream_bindin
     async with peer(handler) as address:
         for length in range(len(whole)):  # noqa: B007 - the handler reads it
             async with stream_binding.connect(address, timeout=5) as client:
-                with pytest.raises(ConnectionLost):
+                with pytest.raises(ConnectionLost if one_request else TransportError):
                     await all_orders(client)
 
 
@@ -517,9 +526,18 @@ async def test_a_request_in_single_bytes_is_answered(stream_binding: Binding) ->
             await writer.drain()
             await asyncio.sleep(0)
         async with asyncio.timeout(10):
-            assert await reader.readexactly(len(reply)) == reply
+            assert unvarying(await reader.readexactly(len(reply))) == unvarying(reply)
         writer.close()
         await writer.wait_closed()
+
+
+def unvarying(reply: bytes) -> bytes:
+    """A reply without the two headers of HTTP that differ from one request to the next."""
+    return re.sub(rb"(?i)(date|x-request-id): [^\r]*", rb"\1", reply)
+
+
+# waitress closes a connection on which bytes still arrive, and its answer may be lost by that.
+RESETS_WHAT_IT_REFUSES = {"pox"}
 
 
 async def test_a_refused_client_can_read_why(stream_binding: Binding) -> None:
@@ -528,9 +546,14 @@ async def test_a_refused_client_can_read_why(stream_binding: Binding) -> None:
         reader, writer = await asyncio.open_connection(address.host, address.port)
         writer.write(b"\xff" * 200_000)
         async with asyncio.timeout(10):
-            answer = await reader.read()
+            try:
+                answer = await reader.read()
+            except ConnectionResetError:
+                assert stream_binding.name in RESETS_WHAT_IT_REFUSES
+                return
         said = stream_binding.dissect(answer, Direction.SERVER_TO_CLIENT)
-        assert "bad_request" in " ".join(field.value for field in said.fields)
+        words = " ".join(field.value for field in said.fields)
+        assert re.search("bad_request|Request Header Fields Too Large", words)
         writer.close()
 
 

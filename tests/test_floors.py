@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,8 @@ ALLOWED: dict[str, set[str]] = {
     "figures": {"simulators"},
     "plots": {"figures"},
     "sockets": {"shop", "wire"},
-    "bindings": {"shop", "wire", "sockets"},
+    "rest": {"shop", "wire"},
+    "bindings": {"shop", "wire", "sockets", "rest"},
     "notebook": {"shop", "wire", "simulators", "figures", "plots", "sockets", "bindings"},
     "cli": {"shop", "bindings", "booksite", "doctor", "notebook"},
     "__main__": {"cli"},
@@ -34,6 +36,12 @@ def rooms() -> Iterator[tuple[str, Path]]:
         yield path.relative_to(SOURCE).parts[0].removesuffix(".py"), path
 
 
+def _names_a_module(value: object) -> bool:
+    """Whether a constant is the name of a module, which may be imported when it is needed."""
+    found = re.fullmatch(r"remotecalls\.(\w+)(\.\w+)*", value) if isinstance(value, str) else None
+    return found is not None and found[1] in ALLOWED
+
+
 def imported_rooms(path: Path) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -43,6 +51,8 @@ def imported_rooms(path: Path) -> set[str]:
             assert node.level == 0, f"{path.name}: write imports from remotecalls in full"
             module = node.module or ""
             names.update(f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and _names_a_module(node.value):
+            names.add(node.value)
     ours = [name.split(".") for name in names if name.startswith("remotecalls.")]
     return {parts[1] for parts in ours}
 

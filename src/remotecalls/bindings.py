@@ -6,15 +6,14 @@ tap, the comparison pages and `python -m remotecalls serve` take them from here.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from importlib import import_module
+from typing import Any, Protocol
 
 from remotecalls.shop import Shop, ShopClient
-from remotecalls.shop.sqlite import SQLiteRepository
+from remotecalls.shop.database import open_repository, temporary_repository
 from remotecalls.sockets import (
     binary,
     cgi,
@@ -35,6 +34,7 @@ from remotecalls.sockets.record_dissector import dissect_records
 from remotecalls.sockets.text_dissector import dissect_text
 from remotecalls.wire.address import Address
 from remotecalls.wire.dissect import Dissection
+from remotecalls.wire.http_layout import dissect_http
 from remotecalls.wire.recording import Direction, Transport
 from remotecalls.wire.tap import DatagramTap, Tap
 
@@ -107,21 +107,37 @@ class Binding:
         return DatagramTap(server) if self.transport is Transport.UDP else Tap(server)
 
     @contextmanager
-    def shop(self, database: Path | None = None) -> Iterator[Shop]:
-        """An empty shop that this binding can serve, or the one that is in the file `database`.
+    def shop(self, database: str | None = None) -> Iterator[Shop]:
+        """An empty shop that this binding can serve, or the one that is in a database.
 
-        Without a file it is kept in memory, or in a temporary file if processes have to share it.
+        Args:
+            database: where it is, as `open_repository` reads it. Without it, the shop is kept in
+                memory, or in a temporary file if processes have to share it.
 
         Raises:
-            sqlite3.Error: the file cannot be used as a database.
+            DatabaseUnavailable: it names no database, or one that cannot be used.
         """
-        if database is None and not self.shares_file:
-            yield Shop()
-            return
-        with tempfile.TemporaryDirectory(prefix="remotecalls-") as directory:
-            path = database or Path(directory) / "shop.db"
-            with SQLiteRepository(path) as repository:
+        if database is not None:
+            with open_repository(database) as repository:
                 yield Shop(repository)
+        elif self.shares_file:
+            with temporary_repository() as temporary:
+                yield Shop(temporary)
+        else:
+            yield Shop()
+
+
+def _of(module: str, function: str) -> Any:
+    """A function of a module that is imported when it is first called.
+
+    Protocols that stand on large libraries take their time to import; whoever serves another one
+    does not wait for them.
+    """
+
+    def call(*args: Any, **options: Any) -> Any:
+        return getattr(import_module(module), function)(*args, **options)
+
+    return call
 
 
 BINDINGS = {
@@ -226,6 +242,43 @@ BINDINGS = {
             connect=streams.connect,
             dissect=dissect_binary,
             bytes_of="binary",
+        ),
+        Binding(
+            name="pox",
+            title="XML posted to one URL",
+            year=1998,
+            ancestor="XML-RPC, and Java servlets",
+            serve=_of("remotecalls.rest.pox", "serve"),
+            connect=_of("remotecalls.rest.pox", "connect"),
+            dissect=dissect_http,
+            can_write=_of("remotecalls.rest.xml_documents", "writable"),
+        ),
+        Binding(
+            name="resources",
+            title="Resources and methods, always 200",
+            year=2004,
+            ancestor="the first public web APIs that were called REST",
+            serve=_of("remotecalls.rest.resources", "serve"),
+            connect=_of("remotecalls.rest.resources", "connect"),
+            dissect=dissect_http,
+        ),
+        Binding(
+            name="rest",
+            title="HTTP as it was meant",
+            year=2000,
+            ancestor="Fielding's dissertation; HTTP/1.1, RFC 2616",
+            serve=_of("remotecalls.rest.rest", "serve"),
+            connect=_of("remotecalls.rest.rest", "connect"),
+            dissect=dissect_http,
+        ),
+        Binding(
+            name="hypermedia",
+            title="Links and forms",
+            year=2011,
+            ancestor="HAL and HAL-FORMS, after Fielding's last constraint",
+            serve=_of("remotecalls.rest.rest", "serve"),
+            connect=_of("remotecalls.rest.rest", "connect_hypermedia"),
+            dissect=dissect_http,
         ),
     ]
 }

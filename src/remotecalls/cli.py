@@ -17,6 +17,7 @@ import click
 
 from remotecalls.bindings import BINDINGS
 from remotecalls.doctor import Status, examine
+from remotecalls.shop.database import DatabaseUnavailable
 from remotecalls.shop.sample import stock
 
 ROOT = Path(__file__).parents[2]
@@ -51,11 +52,11 @@ def doctor() -> None:
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
 @click.option(
     "--database",
-    type=click.Path(path_type=Path),
-    help="SQLite file; without it, memory or a temporary file.",
+    metavar="WHERE",
+    help="SQLite file, or postgresql://...; without it, memory or a temporary file.",
 )
 @click.option("--exit-with-parent", is_flag=True, help="Stop when standard input ends.")
-def serve(name: str, host: str, port: int, database: Path | None, exit_with_parent: bool) -> None:
+def serve(name: str, host: str, port: int, database: str | None, exit_with_parent: bool) -> None:
     """Serve the sample shop through the binding NAME, or the built book, until stopped.
 
     The first line says where it listens; a line follows for each request. Ctrl-C stops it.
@@ -68,10 +69,12 @@ def serve(name: str, host: str, port: int, database: Path | None, exit_with_pare
             asyncio.run(_serve_binding(name, host, port, database, exit_with_parent))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    except DatabaseUnavailable as error:
+        raise click.ClickException(f"cannot use the database {error}") from error
 
 
 async def _serve_binding(
-    name: str, host: str, port: int, database: Path | None, exit_with_parent: bool
+    name: str, host: str, port: int, database: str | None, exit_with_parent: bool
 ) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

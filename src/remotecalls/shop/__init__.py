@@ -11,6 +11,7 @@ from remotecalls.shop.domain import (
     InsufficientFunds,
     InvalidArgument,
     Order,
+    OrderNotFound,
     ShopError,
 )
 from remotecalls.shop.interface import ShopClient
@@ -23,6 +24,7 @@ __all__ = [
     "InsufficientFunds",
     "InvalidArgument",
     "Order",
+    "OrderNotFound",
     "Shop",
     "ShopClient",
     "ShopError",

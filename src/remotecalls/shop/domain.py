@@ -55,6 +55,12 @@ class CustomerExists(ShopError):
     code = "customer_exists"
 
 
+class OrderNotFound(ShopError):
+    """The customer has no order of this number."""
+
+    code = "order_not_found"
+
+
 class InsufficientFunds(ShopError):
     """The balance would fall below zero."""
 

@@ -17,7 +17,16 @@ class Repository(Protocol):
     Every other method is called inside `transaction()`, or inside `snapshot()` if it changes
     nothing. Transactions do not overlap: each sees the ones before it, complete. One that raises
     leaves no change behind.
+
+    Attributes:
+        may_wait: whether a method may wait for a disk or for another process. An event loop calls
+            such a repository in a thread.
     """
+
+    @property
+    def may_wait(self) -> bool:
+        """See the class."""
+        ...
 
     def transaction(self) -> AbstractContextManager[None]:
         """Begin; commit at the end of the block, roll back if the block raises."""
@@ -54,6 +63,8 @@ class Repository(Protocol):
 
 class MemoryRepository:
     """A repository in this process's memory. One lock makes its transactions one at a time."""
+
+    may_wait = False
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

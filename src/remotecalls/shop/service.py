@@ -11,6 +11,7 @@ from remotecalls.shop.domain import (
     CustomerNotFound,
     InsufficientFunds,
     Order,
+    OrderNotFound,
     check_change,
     check_customer_id,
     check_page,
@@ -55,6 +56,24 @@ class Shop:
         with self._repository.transaction():
             return self._pay(customer_id, change)
 
+    def replace_customer(self, before: Customer, after: Customer) -> bool:
+        """Put a customer in the place of one that nobody may have changed in the meantime.
+
+        Returns:
+            Whether `before` was still what the shop holds; if it was not, nothing was changed.
+
+        Raises:
+            CustomerNotFound: no customer has the id of `before`.
+            ValueError: the two are not the same customer.
+        """
+        if before.customer_id != after.customer_id:
+            raise ValueError("a customer is replaced by a later state of the same customer")
+        with self._repository.transaction():
+            if self._customer(before.customer_id) != before:
+                return False
+            self._repository.put_customer(after)
+        return True
+
     def list_customers(self, after: int = 0, limit: int = 50) -> list[Customer]:
         """One page of customers in the order of their ids."""
         check_page(after, limit)
@@ -68,6 +87,28 @@ class Shop:
             self._pay(customer_id, -order.total)
             self._repository.add_order(order)
         return order
+
+    def get_order(self, customer_id: int, order_id: int) -> Order:
+        """Look an order of a customer up.
+
+        Raises:
+            CustomerNotFound: no customer has this id.
+            OrderNotFound: the customer has no such order.
+        """
+        found = self.list_orders(customer_id, order_id - 1, 1)
+        if not found or found[0].order_id != order_id:
+            raise OrderNotFound(f"customer {customer_id} has no order {order_id}")
+        return found[0]
+
+    def list_orders(self, customer_id: int, after: int = 0, limit: int = 50) -> list[Order]:
+        """One page of a customer's orders, oldest first, beginning after the number `after`.
+
+        Raises:
+            CustomerNotFound: no customer has this id.
+        """
+        with self._repository.snapshot():
+            self._customer(customer_id)
+            return self._repository.orders(customer_id, after, limit)
 
     def stream_orders(self, customer_id: int) -> Iterator[Order]:
         """All orders of a customer, oldest first, fetched a page at a time.

@@ -38,6 +38,7 @@ class SQLiteRepository:
 
     Attributes:
         path: as it was given.
+        may_wait: whether the database is in a file.
 
     Raises:
         sqlite3.OperationalError: the file cannot be opened, or stays locked too long.
@@ -45,6 +46,7 @@ class SQLiteRepository:
 
     def __init__(self, path: Path | str = ":memory:", busy_timeout: float = 5.0) -> None:
         self.path = path
+        self.may_wait = str(path) != ":memory:"
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(
             path, timeout=busy_timeout, isolation_level=None, check_same_thread=False

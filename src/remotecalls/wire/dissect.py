@@ -61,6 +61,7 @@ from remotecalls.wire.labels import (
     Labeled,
     Layout,
     Line,
+    Matching,
     Meaning,
     Recorder,
     Refused,
@@ -86,6 +87,7 @@ __all__ = [
     "dissect_messages",
     "labelled",
     "line",
+    "matching",
     "not_understood",
     "repeated",
     "show_value",
@@ -162,6 +164,15 @@ def upto(*delimiters: bytes) -> Layout:
     The delimiter itself is left for the next field. Without delimiters: all that is left.
     """
     return UpTo(delimiters)
+
+
+def matching(pattern: bytes) -> Layout:
+    """The bytes that a regular expression matches, at least one.
+
+    Raises:
+        re.error: the expression is wrong.
+    """
+    return Matching(pattern)
 
 
 def sized(length: int | Callable[[Any], int], body: Layout) -> Layout:

@@ -7,6 +7,7 @@ construct reads from a stream and keeps no record of where. The layouts in this 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -337,6 +338,24 @@ class UpTo(construct.Construct):  # type: ignore[misc]
         if not ends and not window.complete:
             raise construct.StreamError("the end has not arrived")
         return bytes(stream.read(min(ends, default=window.end) - start))
+
+
+class Matching(construct.Construct):  # type: ignore[misc]
+    """The bytes that a regular expression matches."""
+
+    def __init__(self, pattern: bytes) -> None:
+        super().__init__()
+        self.pattern = re.compile(pattern, re.DOTALL)
+
+    def _parse(self, stream: Any, context: Any, path: str) -> bytes:
+        window = _window(stream, _recorder(context))
+        start = stream.tell()
+        found = self.pattern.match(window.data, start, window.end)
+        if found is None or found.end() == start:
+            if window.complete:
+                raise construct.ValidationError("no token begins with these bytes")
+            raise construct.StreamError("the end has not arrived")
+        return bytes(stream.read(found.end() - start))
 
 
 class Sized(construct.Subconstruct):  # type: ignore[misc]

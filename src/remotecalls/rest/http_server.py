@@ -1,0 +1,172 @@
+"""uvicorn inside of this process, with what it leaves to a proxy in front of it.
+
+A service that stands alone meets clients that send half a request and wait, headers without end,
+and bytes that are no HTTP at all. Each gets an answer that says so, within a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from remotecalls.rest.asgi import NO_REQUEST_ID, App
+from remotecalls.rest.problems import MEDIA_TYPE, Problem
+from remotecalls.wire.address import Address
+
+HEAD_BYTES = 16_384
+HEAD_SECONDS = 10.0
+IDLE_SECONDS = 60.0
+STOP_SECONDS = 2.0
+START_SECONDS = 10.0
+BACKLOG = 1_024
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 1_000_000
+
+
+class GuardedProtocol(H11Protocol):
+    """One connection.
+
+    The time for a request's head runs from its first byte (or the connection's beginning). What
+    cannot be read is answered with a problem; and because most of it may still be on its way, the
+    connection is read on for a moment: closed at once, it would be reset, and the client would
+    never see the answer.
+    """
+
+    _head_timer: asyncio.TimerHandle | None = None
+    _refused = False
+    _dropped = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The client has connected."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone."""
+        self._forget_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the client."""
+        if self._refused:
+            self._dropped += len(data)
+            if self._dropped > LINGER_BYTES:
+                self.transport.abort()
+            return
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._expect_head()
+        elif self.conn.their_state is not h11.IDLE:
+            self._forget_timer()
+
+    def _expect_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def _forget_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing() and self.conn.their_state is h11.IDLE:
+            self._refuse(408, "request_timeout", "the head of a request did not arrive in time")
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        self._refuse(400, "bad_request", "this is not HTTP/1.1, or its head is too large")
+
+    def _refuse(self, status: int, code: str, detail: str) -> None:
+        self._refused = True
+        self._forget_timer()
+        body = Problem(code, detail, status=status).body(NO_REQUEST_ID)
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            headers = [("content-type", MEDIA_TYPE), ("connection", "close"),
+                       ("content-length", str(len(body)))]  # fmt: skip
+            response = h11.Response(status_code=status, headers=headers)
+            for event in (response, h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield  # signals belong to whoever started the process
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server that listens.
+
+    Attributes:
+        address: where.
+    """
+
+    address: Address
+
+
+@asynccontextmanager
+async def running(
+    app: App, host: str = "127.0.0.1", port: int = 0, **options: Any
+) -> AsyncIterator[RunningServer]:
+    """Serve an ASGI application on uvicorn for as long as the block lasts.
+
+    Args:
+        app: the application.
+        host: an address of this machine.
+        port: 0 for any that is free.
+        options: further ones of `uvicorn.Config`.
+
+    Raises:
+        OSError: the address is in use or not of this machine.
+        RuntimeError: the server did not start within `START_SECONDS`.
+    """
+    sock = socket.create_server((host, port), backlog=BACKLOG)
+    address = Address(*sock.getsockname()[:2])
+    settings: dict[str, Any] = {
+        "http": GuardedProtocol,
+        "h11_max_incomplete_event_size": HEAD_BYTES,
+        "timeout_keep_alive": int(IDLE_SECONDS),
+        "timeout_graceful_shutdown": int(STOP_SECONDS),
+        "lifespan": "off",
+        "ws": "none",
+        "access_log": False,
+        "server_header": False,
+        "log_config": None,
+        "log_level": "warning",
+        "loop": "none",
+    }
+    server = _Server(uvicorn.Config(app, **settings | options))
+    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    try:
+        await _started(server, serving)
+        yield RunningServer(address)
+    finally:
+        server.should_exit = True
+        await serving
+        sock.close()
+
+
+async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while not server.started:
+                if serving.done():
+                    serving.result()
+                    raise RuntimeError("the server ended before it began")
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise RuntimeError(f"the server did not start within {START_SECONDS:g} s") from None
