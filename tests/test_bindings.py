@@ -23,6 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from generated_client import GENERATED
 from remotecalls.bindings import BINDINGS, Binding
 from remotecalls.process import server_process
 from remotecalls.shop import (
@@ -63,12 +64,16 @@ from strategies import requests
 ADA = Customer(42, "Ada Lovelace", Decimal("12.30"))
 
 
-@pytest.fixture(params=BINDINGS.values(), ids=BINDINGS.keys())
+# A client that was generated from the service's document is held to the same.
+ALL = {**BINDINGS, "generated": GENERATED}
+
+
+@pytest.fixture(params=ALL.values(), ids=ALL.keys())
 def binding(request: pytest.FixtureRequest) -> Binding:
     return request.param
 
 
-STREAMS = {name: each for name, each in BINDINGS.items() if each.transport is Transport.TCP}
+STREAMS = {name: each for name, each in ALL.items() if each.transport is Transport.TCP}
 
 
 @pytest.fixture(params=STREAMS.values(), ids=STREAMS.keys())
@@ -149,7 +154,7 @@ def direct(shop: Shop, request: Request) -> list[object]:
 PROCESS_FOR_EACH_REQUEST = {"cgi"}  # seventy milliseconds a call: fewer conversations
 
 
-@pytest.mark.parametrize("name", BINDINGS)
+@pytest.mark.parametrize("name", ALL)
 def test_a_conversation_through_the_wire_equals_one_without(name: str) -> None:
     @settings(
         max_examples=4 if name in PROCESS_FOR_EACH_REQUEST else 25,
@@ -158,7 +163,7 @@ def test_a_conversation_through_the_wire_equals_one_without(name: str) -> None:
     )
     @given(st.lists(requests, min_size=5, max_size=30))
     def compare(conversation: list[Request]) -> None:
-        asyncio.run(converse(BINDINGS[name], conversation))
+        asyncio.run(converse(ALL[name], conversation))
 
     compare()
 

@@ -19,9 +19,11 @@ from remotecalls.shop import (
     InsufficientFunds,
     InvalidArgument,
     Order,
+    OrderNotFound,
     Shop,
     ShopError,
 )
+from remotecalls.shop.database import DatabaseUnavailable, open_repository
 from remotecalls.shop.domain import format_money, from_cents, parse_money, to_cents
 from remotecalls.shop.repository import MemoryRepository, Repository
 from remotecalls.shop.sample import stock
@@ -30,12 +32,14 @@ from remotecalls.sockets.messages import Request, carry_out
 from strategies import requests
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
     if request.param == "memory":
         yield Shop(MemoryRepository())
         return
-    with SQLiteRepository(tmp_path / "shop.db") as repository:
+    in_file = str(tmp_path / "shop.db")
+    database = in_file if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    with open_repository(database) as repository:
         yield Shop(repository)
 
 
@@ -105,15 +109,19 @@ def test_threads_lose_no_update(shop: Shop) -> None:
     assert shop.get_customer(42).balance == Decimal("4.00")
 
 
-def _deposit_in_another_process(path: str) -> None:
-    with SQLiteRepository(path) as repository:
+def _deposit_in_another_process(database: str) -> None:
+    with open_repository(database) as repository:
         for _ in range(50):
             Shop(repository).update_balance(42, Decimal("0.01"))
 
 
-def test_processes_on_one_file_lose_no_update(tmp_path: Path) -> None:
-    path = str(tmp_path / "shop.db")
-    with SQLiteRepository(path) as repository:
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_processes_on_one_database_lose_no_update(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    in_file = str(tmp_path / "shop.db")
+    path = in_file if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    with open_repository(path) as repository:
         shop = Shop(repository)
         shop.add_customer(42, "Ada", Decimal(0))
         context = multiprocessing.get_context("spawn")
@@ -132,6 +140,50 @@ def test_a_file_keeps_what_was_committed(tmp_path: Path) -> None:
             shop = stock(Shop(repository))
             assert shop.get_customer(7).balance == Decimal("227.53")
             assert [order.item for order in shop.stream_orders(7)][1] == "moth, preserved"
+
+
+def test_postgres_keeps_what_was_committed(postgres_url: str) -> None:
+    for _ in range(2):
+        with open_repository(postgres_url) as repository:
+            shop = stock(Shop(repository))
+            assert shop.get_customer(7).balance == Decimal("227.53")
+            assert shop.get_order(7, 2).item == "moth, preserved"
+
+
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ("mysql://root@127.0.0.1/shop", "names no database: write a path, sqlite:///"),
+        ("/no/such/directory/shop.db", "unable to open database file"),
+        ("postgresql://postgres@127.0.0.1:1/postgres", "127.0.0.1"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_named(where: str, reason: str) -> None:
+    with pytest.raises(DatabaseUnavailable, match=reason), open_repository(where):
+        pass
+
+
+def test_an_order_is_found_by_its_number_and_its_customer(shop: Shop) -> None:
+    stock(shop)
+    assert shop.get_order(7, 2).item == "moth, preserved"
+    assert [order.order_id for order in shop.list_orders(7, after=1)] == [2]
+    for customer_id, order_id, error in [(7, 3, OrderNotFound), (42, 1, OrderNotFound),
+                                         (8, 1, CustomerNotFound)]:  # fmt: skip
+        with pytest.raises(error):
+            shop.get_order(customer_id, order_id)
+
+
+def test_a_customer_is_replaced_only_as_long_as_it_is_the_same(shop: Shop) -> None:
+    stock(shop)
+    ada = shop.get_customer(42)
+    king = Customer(42, "Ada King", Decimal("1.00"))
+    assert shop.replace_customer(ada, king)
+    assert not shop.replace_customer(ada, Customer(42, "Ada Byron", Decimal(0)))
+    assert shop.get_customer(42) == king
+    with pytest.raises(ValueError, match="the same customer"):
+        shop.replace_customer(king, Customer(43, "Ada", Decimal(0)))
+    with pytest.raises(CustomerNotFound):
+        shop.replace_customer(Customer(43, "A", Decimal(0)), Customer(43, "B", Decimal(0)))
 
 
 def outcome(shop: Shop, request: Request) -> list[object]:

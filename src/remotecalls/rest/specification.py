@@ -196,6 +196,17 @@ class Specification:
         Raises:
             Problem: no resource is there, it has no such method, or the path has a bad value.
         """
+        operation, texts = self.operation_at(method, path)
+        return Match(
+            operation, {name: operation.path[name].read(text) for name, text in texts.items()}
+        )
+
+    def operation_at(self, method: str, path: str) -> tuple[Operation, Mapping[str, str]]:
+        """The operation, and the texts in the path, as they are.
+
+        Raises:
+            Problem: no resource is there, or it has no such method.
+        """
         methods, texts = self._resource(path)
         operation = methods.get("GET" if method == "HEAD" else method)
         if operation is None:
@@ -204,9 +215,7 @@ class Specification:
                 f"{path} has no method {method[:20]}",
                 headers={"allow": ", ".join(allowed(methods))},
             )
-        return Match(
-            operation, {name: operation.path[name].read(text) for name, text in texts.items()}
-        )
+        return operation, texts
 
     def methods(self, path: str) -> list[str]:
         """What `Allow` lists.

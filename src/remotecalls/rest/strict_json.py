@@ -83,11 +83,12 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _float(text: str) -> float:
+def _float(text: str) -> float | int:
     number = float(text) if len(text) <= LONGEST_NUMBER else float("inf")
     if number in (float("inf"), float("-inf")):
         raise JSONError(f"{text[:20]} is beyond what a 64-bit float can hold")
-    return number
+    # JSON has one kind of number: to its schemas, 3.0 is as good an integer as 3.
+    return int(number) if number.is_integer() else number
 
 
 _DECODER = json.JSONDecoder(

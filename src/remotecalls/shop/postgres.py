@@ -58,11 +58,8 @@ class PostgresRepository:
             max_size=CONNECTIONS,
             timeout=wait,
             open=False,
-            kwargs={
-                "autocommit": True,
-                "connect_timeout": int(CONNECT_SECONDS),
-                "options": f"-c statement_timeout={milliseconds} -c client_encoding=UTF8",
-            },
+            kwargs={"autocommit": True, "connect_timeout": int(CONNECT_SECONDS)},
+            configure=lambda each: _limit_statements(each, milliseconds),
         )
         self._mine = threading.local()
         # Asked for once without the pool, which would go on trying in the background.
@@ -165,6 +162,10 @@ class PostgresRepository:
             Order(order_id, owner, item, quantity, from_cents(cents))
             for order_id, owner, item, quantity, cents in rows
         ]
+
+
+def _limit_statements(connection: psycopg.Connection[Any], milliseconds: int) -> None:
+    connection.execute("SELECT set_config('statement_timeout', %s, false)", (str(milliseconds),))
 
 
 def _customer(row: tuple[int, str, int]) -> Customer:
