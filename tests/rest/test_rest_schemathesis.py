@@ -89,7 +89,7 @@ def operation_tags(template: str, method: str) -> list[str]:
 
 @pytest.mark.timeout(240)
 async def test_no_sequence_of_requests_along_the_links_breaks_the_contract() -> None:
-    code, output, seen = await attack("--phases", "stateful")
+    code, output, seen = await attack("--phases", "stateful", "--max-time", "15")
     assert code == 0, output[-4_000:]
     assert seen["editCustomer"] > 0
     assert seen["getOrder"] > 0
