@@ -20,11 +20,19 @@ NO_REQUEST_ID = "-"
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """The headers of a request by lower-case name; those that came twice are joined by commas."""
+    """The headers of a request by lower-case name; those that came twice are joined by commas.
+
+    Several filters ask, so the answer is kept, for as long as none of them replaces the headers.
+    """
+    raw, state = scope["headers"], scope["state"]
+    kept: tuple[object, dict[str, str]] | None = state.get("headers")
+    if kept is not None and kept[0] is raw:
+        return kept[1]
     headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
+    for name, value in raw:
         key, text = name.decode("latin-1"), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    state["headers"] = raw, headers
     return headers
 
 

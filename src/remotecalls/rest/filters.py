@@ -208,7 +208,10 @@ class Compression:
         if not _accepts_gzip(headers.get("accept-encoding", "")):
             await self._app(scope, receive, send)
             return
-        scope["headers"] = [(name, self._inward(name, value)) for name, value in scope["headers"]]
+        if self.SUFFIX in headers.get("if-none-match", "") + headers.get("if-match", ""):
+            scope["headers"] = [
+                (name, self._inward(name, value)) for name, value in scope["headers"]
+            ]
         asked_with_suffix = self.SUFFIX in headers.get("if-none-match", "")
         held: Message | None = None
 

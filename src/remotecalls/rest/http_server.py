@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http
 import socket
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from remotecalls.rest.asgi import NO_REQUEST_ID, App
 from remotecalls.rest.problems import MEDIA_TYPE, Problem
@@ -32,16 +32,23 @@ LINGER_SECONDS = 1.0
 LINGER_BYTES = 1_000_000
 
 
-class GuardedProtocol(H11Protocol):
+class HeadTooLarge(Exception):
+    """The head of a request has more bytes than are read."""
+
+
+class GuardedProtocol(HttpToolsProtocol):
     """One connection.
 
-    The time for a request's head runs from its first byte (or the connection's beginning). What
+    The time for a request's head runs from its first byte, or from the connection's beginning. What
     cannot be read is answered with a problem; and because most of it may still be on its way, the
     connection is read on for a moment: closed at once, it would be reset, and the client would
     never see the answer.
     """
 
     _head_timer: asyncio.TimerHandle | None = None
+    _in_head = False
+    _head_bytes = 0
+    _told = 0
     _refused = False
     _dropped = 0
 
@@ -62,19 +69,45 @@ class GuardedProtocol(H11Protocol):
             if self._dropped > LINGER_BYTES:
                 self.transport.abort()
             return
+        was_in_head = self._in_head
         super().data_received(data)
-        self._watch_head()
-
-    def on_response_complete(self) -> None:
-        """An answer has been sent; the beginning of the next request may be here already."""
-        super().on_response_complete()
-        self._watch_head()
-
-    def _watch_head(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
-            self._forget_timer()
-        elif self.conn.trailing_data[0]:
+        # The parser tells of a header when it is whole; one without an end has to be counted here.
+        self._head_bytes = self._head_bytes + len(data) if was_in_head else len(data)
+        if self._in_head and not self._refused:
             self._expect_head()
+            if self._head_bytes > HEAD_BYTES:
+                self.send_400_response("")
+
+    # ---------------------------------------------------------------- what the parser tells
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._in_head = True
+        self._told = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request line."""
+        self._count(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, whole."""
+        self._count(name + value)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._in_head = False
+        self._forget_timer()
+        super().on_headers_complete()
+
+    def _count(self, part: bytes) -> None:
+        self._told += len(part)
+        if self._told > HEAD_BYTES:
+            raise HeadTooLarge(f"over {HEAD_BYTES:,} bytes")  # the parser stops, and says 400
+
+    # ---------------------------------------------------------------- refusing
 
     def _expect_head(self) -> None:
         if self._head_timer is None:
@@ -87,7 +120,7 @@ class GuardedProtocol(H11Protocol):
 
     def _head_is_late(self) -> None:
         self._head_timer = None
-        if not self.transport.is_closing() and self.conn.their_state is h11.IDLE:
+        if not self.transport.is_closing():
             self._refuse(408, "request_timeout", "the head of a request did not arrive in time")
 
     def send_400_response(self, msg: str) -> None:
@@ -97,13 +130,14 @@ class GuardedProtocol(H11Protocol):
     def _refuse(self, status: int, code: str, detail: str) -> None:
         self._refused = True
         self._forget_timer()
-        body = Problem(code, detail, status=status).body(NO_REQUEST_ID)
-        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            headers = [("content-type", MEDIA_TYPE), ("connection", "close"),
-                       ("content-length", str(len(body)))]  # fmt: skip
-            response = h11.Response(status_code=status, headers=headers)
-            for event in (response, h11.Data(data=body), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(event) or b"")
+        if self.cycle is None or self.cycle.response_complete:  # no answer is on its way
+            body = Problem(code, detail, status=status).body(NO_REQUEST_ID)
+            reason = http.HTTPStatus(status).phrase
+            head = (
+                f"HTTP/1.1 {status} {reason}\r\ncontent-type: {MEDIA_TYPE}\r\n"
+                f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write(head.encode() + body)
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
@@ -167,7 +201,6 @@ async def running(
     address = Address(*sock.getsockname()[:2])
     settings: dict[str, Any] = {
         "http": GuardedProtocol,
-        "h11_max_incomplete_event_size": HEAD_BYTES,
         "timeout_keep_alive": int(IDLE_SECONDS),
         "timeout_graceful_shutdown": int(STOP_SECONDS),
         "lifespan": "off",
