@@ -205,14 +205,12 @@ class Compression:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         headers = headers_of(scope)
-        if not _accepts_gzip(headers.get("accept-encoding", "")):
-            await self._app(scope, receive, send)
-            return
-        if self.SUFFIX in headers.get("if-none-match", "") + headers.get("if-match", ""):
+        accepted = _accepts_gzip(headers.get("accept-encoding", ""))
+        named = headers.get("if-none-match", "") + headers.get("if-match", "")
+        if accepted and self.SUFFIX in named:
             scope["headers"] = [
                 (name, self._inward(name, value)) for name, value in scope["headers"]
             ]
-        asked_with_suffix = self.SUFFIX in headers.get("if-none-match", "")
         held: Message | None = None
 
         async def send_compressed(message: Message) -> None:
@@ -222,13 +220,15 @@ class Compression:
                 return
             if held is not None:
                 start, held = held, None
-                whole = not message.get("more_body", False)
+                start["headers"] = [_varying(name, value) for name, value in start["headers"]]
                 body = message.get("body", b"")
-                if whole and len(body) >= self._smallest and not _is_encoded(start):
+                whole = not message.get("more_body", False)
+                worth_it = len(body) >= self._smallest and not _is_encoded(start)
+                if accepted and whole and worth_it:
                     body = gzip.compress(body, compresslevel=5, mtime=0)
                     start["headers"] = self._outward(start["headers"], len(body))
                     message = {"type": "http.response.body", "body": body}
-                elif start["status"] == 304 and asked_with_suffix:
+                elif start["status"] == 304 and self.SUFFIX in named:
                     start["headers"] = self._outward(start["headers"], None)
                 await send(start)
             await send(message)
@@ -247,8 +247,6 @@ class Compression:
         for name, value in headers:
             if name == b"etag":
                 value = value.removesuffix(b'"') + self.SUFFIX.encode() + b'"'
-            if name == b"vary":
-                value += b", Accept-Encoding"
             if name == b"content-length" and length is not None:
                 value = str(length).encode()
             result.append((name, value))
@@ -261,6 +259,11 @@ def _accepts_gzip(header: str) -> bool:
         if coding.strip().lower() in {"gzip", "*"}:
             return not re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", parameters)
     return False
+
+
+def _varying(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    # Also where nothing was compressed: the next client's wish may lead to other bytes.
+    return name, value + b", Accept-Encoding" if name == b"vary" else value
 
 
 def _is_encoded(start: Message) -> bool:
