@@ -496,8 +496,11 @@ async def test_a_fault_is_a_problem_and_its_trace_is_in_the_log(
 
     async with talking(shop=Broken()) as client:
         document = problem(await client.get("/customers/42"), 500, "server_failed")
+        # The connection is none the worse for it.
+        problem(await client.get("/customers/42"), 500, "server_failed")
     assert "secret" not in json.dumps(document)
     assert "the secret of the database" in caplog.text
+    assert {record.name for record in caplog.records} == {"remotecalls.rest"}
     assert str(document["request_id"]) in caplog.text
 
 

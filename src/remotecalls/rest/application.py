@@ -7,6 +7,7 @@ from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from starlette.middleware.exceptions import ExceptionMiddleware
 
 from remotecalls.rest.asgi import App, Receive, Scope, Send, send_problem
 from remotecalls.rest.enforcement import BODY_BYTES, BODY_SECONDS, ContractMiddleware
@@ -67,8 +68,10 @@ def create_app(
     """
     service = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     ShopService(shop).add_to(service)
-    service.add_exception_handler(Problem, _problem)
-    contract = ContractMiddleware(service, CONTRACT, body_bytes, body_seconds)
+    # Without the framework's own last line of defense, which answers a fault in plain text before
+    # the filter `Failures` can make a problem of it.
+    guarded = ExceptionMiddleware(service.router, handlers={Problem: _problem})
+    contract = ContractMiddleware(guarded, CONTRACT, body_bytes, body_seconds)
     return chain(_Documents(contract), standard_filters() if filters is None else filters)
 
 

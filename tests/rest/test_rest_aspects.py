@@ -1,0 +1,71 @@
+"""Advice before, after and around; a transaction that is declared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from remotecalls.rest.aspects import JoinPoint, after, around, before, transactional
+from remotecalls.shop import CustomerNotFound, Shop
+from remotecalls.shop.sample import stock
+
+
+def test_advice_runs_at_the_calls_that_the_pointcut_names() -> None:
+    seen: list[str] = []
+    shop = before("get_.*|update_.*", lambda at: seen.append(f"{at.name}{at.args}"), stock(Shop()))
+    shop.get_customer(42)
+    shop.list_customers()
+    shop.update_balance(42, Decimal("1.00"))
+    assert seen == ["get_customer(42,)", "update_balance(42, Decimal('1.00'))"]
+
+
+def test_advice_afterwards_runs_also_when_the_call_failed() -> None:
+    seen: list[str] = []
+    shop = after("get_customer", lambda at: seen.append(at.name), stock(Shop()))
+    with pytest.raises(CustomerNotFound):
+        shop.get_customer(43)
+    assert seen == ["get_customer"]
+
+
+def test_advice_around_a_call_decides_whether_it_happens() -> None:
+    shop = stock(Shop())
+
+    def twice(at: JoinPoint) -> object:
+        at.proceed()
+        return at.proceed()
+
+    around("update_balance", twice, shop).update_balance(42, Decimal("1.00"))
+    assert shop.get_customer(42).balance == Decimal("14.30")
+    around("update_balance", lambda _: None, shop).update_balance(42, Decimal("1.00"))
+    assert shop.get_customer(42).balance == Decimal("14.30")
+
+
+def test_a_pointcut_that_matches_nothing_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match=r"'fetch_\.\*' matches none of .*get_customer"):
+        before("fetch_.*", lambda _: None, Shop())
+
+
+class Transfers:
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+
+    @transactional
+    def transfer(self, source: int, target: int, amount: Decimal) -> None:
+        repository = self.shop.repository
+        for customer_id, change in ((target, amount), (source, -amount)):
+            customer = repository.customer(customer_id)
+            if customer is None:
+                raise CustomerNotFound(f"there is no customer {customer_id}")
+            repository.put_customer(replace(customer, balance=customer.balance + change))
+
+
+def test_a_declared_transaction_is_all_or_nothing() -> None:
+    shop = stock(Shop())
+    transfers = Transfers(shop)
+    transfers.transfer(7, 42, Decimal("100.00"))
+    assert shop.get_customer(42).balance == Decimal("112.30")
+    with pytest.raises(CustomerNotFound):
+        transfers.transfer(43, 42, Decimal("1.00"))
+    assert shop.get_customer(42).balance == Decimal("112.30")
