@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from remotecalls.rest import rest
 from remotecalls.rest.aspects import JoinPoint, after, around, before, transactional
 from remotecalls.shop import CustomerNotFound, Shop
 from remotecalls.shop.sample import stock
+from remotecalls.wire.errors import DeadlineExceeded, TransportError
+from remotecalls.wire.faults import Drop
+from remotecalls.wire.recording import Direction
+from remotecalls.wire.tap import Tap
 
 
 def test_advice_runs_at_the_calls_that_the_pointcut_names() -> None:
@@ -69,3 +75,23 @@ def test_a_declared_transaction_is_all_or_nothing() -> None:
     with pytest.raises(CustomerNotFound):
         transfers.transfer(43, 42, Decimal("1.00"))
     assert shop.get_customer(42).balance == Decimal("112.30")
+
+
+@pytest.mark.parametrize(("pointcut", "paid"), [(".*", "2.00"), ("get_.*|list_.*", "1.00")])
+async def test_advice_that_retries_a_remote_call_pays_twice(pointcut: str, paid: str) -> None:
+    async def again(at: JoinPoint) -> object:
+        try:
+            return await at.proceed()
+        except TransportError:
+            return await at.proceed()
+
+    shop = stock(Shop())
+    lost = Drop(direction=Direction.SERVER_TO_CLIENT, connection=0)
+    async with (
+        rest.serve(shop) as server,
+        Tap(server.address, [lost]) as tap,
+        rest.connect(tap.address, timeout=0.5) as client,
+    ):
+        with suppress(DeadlineExceeded):
+            await around(pointcut, again, client).update_balance(42, Decimal("1.00"))
+    assert shop.get_customer(42).balance - Decimal("12.30") == Decimal(paid)

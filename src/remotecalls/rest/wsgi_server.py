@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 THREADS = 8
 BODY_BYTES = 16_384
 IDLE_SECONDS = 60
+CONNECTIONS = 1_000
 
 
 @asynccontextmanager
@@ -38,6 +40,8 @@ async def running(
     Raises:
         OSError: the address is in use or not of this machine.
     """
+    # It warns of each request that waits for a thread, which is what its queue is for.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     connections: dict[int, Any] = {}
     with socket.create_server((host, port), backlog=BACKLOG) as listener:
         server = create_server(
@@ -49,6 +53,7 @@ async def running(
             max_request_header_size=HEAD_BYTES,
             max_request_body_size=BODY_BYTES,
             channel_timeout=IDLE_SECONDS,
+            connection_limit=CONNECTIONS,
             clear_untrusted_proxy_headers=True,
         )
         loop = threading.Thread(target=server.run, name="waitress", daemon=True)

@@ -123,6 +123,7 @@ class CGIServer:
         self._command = command
         self._slots = asyncio.Semaphore(PROCESSES)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ends: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     @property
@@ -150,6 +151,8 @@ class CGIServer:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        if self._ends:
+            await asyncio.wait(set(self._ends), timeout=STOP_SECONDS)
         await self._server.wait_closed()
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -204,12 +207,23 @@ class CGIServer:
                 async with asyncio.timeout(WRITE_SECONDS):
                     await writer.drain()
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()  # it has closed its output, or it is of no more use
-            while await process.stdout.read(CHUNK_BYTES):
-                pass  # wait() would wait for whoever reads the pipe
-            await process.wait()
-            await log
+            # A task of its own: the one that is here may be cancelled at any time, also while it
+            # waits for the process, and would leave it behind.
+            end = asyncio.create_task(_end(process, log))
+            self._ends.add(end)
+            end.add_done_callback(self._ends.discard)
+            await asyncio.shield(end)
+
+
+async def _end(process: asyncio.subprocess.Process, log: asyncio.Task[None]) -> None:
+    """See to it that nothing of a script is left."""
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()  # it has closed its output, or it is of no more use
+    assert process.stdout is not None
+    while await process.stdout.read(CHUNK_BYTES):
+        pass  # wait() would wait for whoever reads the pipe
+    await process.wait()
+    await log
 
 
 async def _read_request(reader: asyncio.StreamReader) -> HTTPRequest:

@@ -37,12 +37,18 @@ def _word(name: str, *ends: bytes, kind: str = "value", meaning: str = "") -> La
     return labelled(name, text, kind=kind, meaning=meaning)
 
 
+def _split(line_of_head: bytes) -> tuple[str, str]:
+    name, _, value = line_of_head.decode("latin-1").strip().partition(":")
+    return name, value.strip()
+
+
+# One label for a line and the end of the line before it: four for each would hide what they say.
 HEADERS = repeated(
-    Struct(
-        delimiter(CRLF, "end of line"),
-        "name" / _word("name", b":", CRLF, kind="key", meaning="of the header"),
-        delimiter(b": ", "colon"),
-        "value" / _word("value", CRLF),
+    labelled(
+        "header",
+        converted(matching(rb"\r\n[^:\r\n]+:[^\r\n]*"), _split),
+        kind="key",
+        show=lambda pair: f"{pair[0]}: {pair[1]}",
     )
 )
 REQUEST_HEAD = line(
@@ -151,9 +157,9 @@ GZIP = labelled(
 def header(context: Any, name: str) -> str:
     """The value of a header of the message that is read, or the empty text."""
     # A head that is not understood has no headers.
-    for each in context.head.get("headers", []):
-        if each["name"].lower() == name:
-            return str(each["value"])
+    for each, value in context.head.get("headers", []):
+        if each.lower() == name:
+            return str(value)
     return ""
 
 
