@@ -83,7 +83,7 @@ lab: $(VENV)/.reader  ## open the labs in JupyterLab
 
 # Programs outside Python that the tests use, with Debian's package where its name differs. As root
 # they are installed; otherwise the command is named, and the tests that need them say so.
-PROGRAMS := chromium tshark strace s3270 cobc:gnucobol3 cc:gcc
+PROGRAMS := chromium curl tshark strace s3270 cobc:gnucobol3 cc:gcc
 APT := apt-get install -y -qq --no-install-recommends
 
 .PHONY: programs

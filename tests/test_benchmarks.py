@@ -85,6 +85,28 @@ def test_the_kept_results_are_of_every_server_model(name: str) -> None:
     assert {"processor", "cores", "python"} <= kept["machine"].keys()
 
 
+def test_reads_over_http_are_measured_beside_a_bare_framework(tmp_path: Path) -> None:
+    options = ["--seconds", "0.3", "--connections", "4", "--rounds", "1"]
+    result = run("rest", tmp_path / "out.json", *options)
+    assert list(result["reads"]) == [
+        "fastapi", "rest", "not modified", "hypermedia", "resources", "pox",
+    ]  # fmt: skip
+    for read in result["reads"].values():
+        load = read["load"]["4"]
+        assert load["calls"] > 0
+        assert 0 < load["p50_us"] <= load["p99_us"] <= load["p999_us"]
+        assert read["memory_mib"] > 0
+    sizes = {name: read["load"]["4"]["answer_bytes"] for name, read in result["reads"].items()}
+    assert sizes["not modified"] < sizes["rest"] < sizes["hypermedia"]
+
+
+def test_the_kept_reads_are_at_least_half_as_many_as_the_bare_framework_s() -> None:
+    reads = json.loads((ROOT / "benchmarks/results/rest.json").read_text())["reads"]
+    for count, load in reads["rest"]["load"].items():
+        bare = reads["fastapi"]["load"][count]
+        assert load["calls_per_second"] > 0.5 * bare["calls_per_second"]
+
+
 def test_the_command_lists_and_refuses() -> None:
     command = [sys.executable, "-m", "remotecalls", "bench"]
     listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
