@@ -173,6 +173,18 @@ def test_an_order_is_found_by_its_number_and_its_customer(shop: Shop) -> None:
             shop.get_order(customer_id, order_id)
 
 
+def test_the_first_orders_of_several_customers_come_at_once(shop: Shop) -> None:
+    stock(shop)
+    shop.place_order(42, "cards", 1, Decimal("0.30"))
+    found = shop.first_orders([42, 7, 99, 1_000], limit=1)
+    assert {key: [order.order_id for order in orders] for key, orders in found.items()} == {
+        42: [3],
+        7: [1],
+        99: [],
+        1_000: [],
+    }
+
+
 def test_a_customer_is_replaced_only_as_long_as_it_is_the_same(shop: Shop) -> None:
     stock(shop)
     ada = shop.get_customer(42)

@@ -280,5 +280,14 @@ BINDINGS = {
             connect=_of("remotecalls.rest.rest", "connect_hypermedia"),
             dissect=dissect_http,
         ),
+        Binding(
+            name="graphql",
+            title="A query in the shape of its answer",
+            year=2015,
+            ancestor="Facebook's GraphQL",
+            serve=_of("remotecalls.rest.graphql", "serve"),
+            connect=_of("remotecalls.rest.graphql", "connect"),
+            dissect=dissect_http,
+        ),
     ]
 }

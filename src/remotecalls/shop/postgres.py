@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -162,6 +162,20 @@ class PostgresRepository:
             Order(order_id, owner, item, quantity, from_cents(cents))
             for order_id, owner, item, quantity, cents in rows
         ]
+
+    def first_orders(self, customer_ids: Sequence[int], limit: int) -> dict[int, list[Order]]:
+        """For each of these customers, at most `limit` orders, oldest first; one query."""
+        rows = self._connection.execute(
+            "SELECT order_id, customer_id, item, quantity, unit_price_cents FROM ("
+            " SELECT *, row_number() OVER (PARTITION BY customer_id ORDER BY order_id) AS place"
+            " FROM orders WHERE customer_id = ANY(%s)) AS numbered"
+            " WHERE place <= %s ORDER BY order_id",
+            (list(customer_ids), limit),
+        )
+        found: dict[int, list[Order]] = {each: [] for each in customer_ids}
+        for order_id, owner, item, quantity, cents in rows:
+            found[owner].append(Order(order_id, owner, item, quantity, from_cents(cents)))
+        return found
 
 
 def _limit_statements(connection: psycopg.Connection[Any], milliseconds: int) -> None:

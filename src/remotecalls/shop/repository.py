@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -58,6 +58,13 @@ class Repository(Protocol):
 
     def orders(self, customer_id: int, after: int, limit: int) -> list[Order]:
         """At most `limit` orders of one customer with ids above `after`, oldest first."""
+        ...
+
+    def first_orders(self, customer_ids: Sequence[int], limit: int) -> dict[int, list[Order]]:
+        """For each of these customers, at most `limit` orders, oldest first; one question for all.
+
+        A customer without orders, or who is not there, has an empty list.
+        """
         ...
 
 
@@ -124,6 +131,10 @@ class MemoryRepository:
         orders = self._orders.get(customer_id, [])
         first = bisect_right(orders, after, key=lambda order: order.order_id)
         return orders[first : first + limit]
+
+    def first_orders(self, customer_ids: Sequence[int], limit: int) -> dict[int, list[Order]]:
+        """For each of these customers, at most `limit` orders, oldest first."""
+        return {each: self._orders.get(each, [])[:limit] for each in customer_ids}
 
     def _roll_back(self) -> None:
         for change in reversed(self._undo):

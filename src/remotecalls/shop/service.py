@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from remotecalls.shop.domain import (
@@ -109,6 +109,11 @@ class Shop:
         with self._repository.snapshot():
             self._customer(customer_id)
             return self._repository.orders(customer_id, after, limit)
+
+    def first_orders(self, customer_ids: Sequence[int], limit: int = 50) -> dict[int, list[Order]]:
+        """For each of these customers, at most `limit` orders, oldest first, in one snapshot."""
+        with self._repository.snapshot():
+            return self._repository.first_orders(customer_ids, limit)
 
     def stream_orders(self, customer_id: int) -> Iterator[Order]:
         """All orders of a customer, oldest first, fetched a page at a time.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -146,6 +146,20 @@ class SQLiteRepository:
             Order(order_id, owner, item, quantity, from_cents(cents))
             for order_id, owner, item, quantity, cents in rows
         ]
+
+    def first_orders(self, customer_ids: Sequence[int], limit: int) -> dict[int, list[Order]]:
+        """For each of these customers, at most `limit` orders, oldest first; one query."""
+        marks = ", ".join("?" * len(customer_ids))
+        rows = self._connection.execute(
+            "SELECT order_id, customer_id, item, quantity, unit_price_cents FROM ("
+            " SELECT *, row_number() OVER (PARTITION BY customer_id ORDER BY order_id) AS place"
+            f" FROM orders WHERE customer_id IN ({marks})) WHERE place <= ? ORDER BY order_id",
+            (*customer_ids, limit),
+        )
+        found: dict[int, list[Order]] = {each: [] for each in customer_ids}
+        for order_id, owner, item, quantity, cents in rows:
+            found[owner].append(Order(order_id, owner, item, quantity, from_cents(cents)))
+        return found
 
 
 def _customer(row: tuple[int, str, int]) -> Customer:
