@@ -107,6 +107,31 @@ def test_the_kept_reads_are_at_least_half_as_many_as_the_bare_framework_s() -> N
         assert load["calls_per_second"] > 0.5 * bare["calls_per_second"]
 
 
+def test_one_call_is_taken_apart(tmp_path: Path) -> None:
+    options = ["--calls", "5", "--bindings", "text,datagrams,hypermedia"]
+    rows = run("one_call", tmp_path / "out.json", *options)["bindings"]
+    assert rows["text"]["later_call"] == {
+        "bytes_out": 7, "bytes_back": 31, "turns": 1, "connections": 0,
+    }  # fmt: skip
+    assert rows["datagrams"]["first_call"]["turns"] == 2  # the boot number, then the call
+    assert rows["hypermedia"]["first_call"]["turns"] == 2  # the entry point, then the customer
+    for row in rows.values():
+        assert 20 <= row["far_ms"] < 400
+        assert row["far_ms"] * 1e3 > row["p50_us"]
+        assert row["lines"] > 100
+        assert row["dies"]["before"] == "Unavailable"
+        assert {row["dies"]["during"], row["dies"]["after"]} <= {
+            "ConnectionLost",
+            "DeadlineExceeded",
+        }
+
+
+def test_the_kept_calls_are_of_the_bindings_there_are() -> None:
+    kept = json.loads((ROOT / "benchmarks/results/one_call.json").read_text())
+    assert list(kept["bindings"]) == list(BINDINGS)
+    assert {"processor", "cores", "python"} <= kept["machine"].keys()
+
+
 def test_the_command_lists_and_refuses() -> None:
     command = [sys.executable, "-m", "remotecalls", "bench"]
     listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
@@ -116,4 +141,4 @@ def test_the_command_lists_and_refuses() -> None:
         [*command, "nosuch"], capture_output=True, text=True, timeout=60, check=False
     )
     assert refused.returncode == 1
-    assert "no benchmark 'nosuch'; there is bindings, sockets" in refused.stderr
+    assert "no benchmark 'nosuch'; there is bindings, one_call, rest, sockets" in refused.stderr

@@ -47,7 +47,7 @@ def test_one_call_shows_the_real_bytes_of_every_protocol(tmp_path: Path) -> None
         assert section.select_one("details figure.rc-wire") is not None
         for ribbon in (out, back):
             data = bytes.fromhex("".join(code.text for code in ribbon.select("code")))
-            assert ribbon.select_one(".rc-ribbon-label").text.startswith(f"{len(data)} bytes")
+            assert ribbon.select_one(".rc-ribbon-label").text.startswith(f"{len(data):,} bytes")
         reply = bytes.fromhex("".join(code.text for code in back.select("code")))
         assert any(name.encode(charset) in reply for charset in ("utf-8", "cp037"))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -48,6 +50,7 @@ async def attack(*options: str) -> tuple[int, str, Counter[str]]:
         "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
     }
     async with running(create_app(stock(Shop()), filters)) as server:
+        directory = tempfile.mkdtemp(prefix="schemathesis-")  # it leaves files where it runs
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *command,
@@ -56,6 +59,7 @@ async def attack(*options: str) -> tuple[int, str, Counter[str]]:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env=environment,
+            cwd=directory,
         )
         try:
             output, _ = await asyncio.wait_for(process.communicate(), 500)
@@ -63,6 +67,7 @@ async def attack(*options: str) -> tuple[int, str, Counter[str]]:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+            shutil.rmtree(directory)
     assert process.returncode is not None
     return process.returncode, output.decode(errors="replace"), seen
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -62,6 +63,8 @@ async def running(
             yield RunningServer(Address(*listener.getsockname()[:2]))
         finally:
             # Only the loop's own thread may close what the loop is selecting on.
-            server.trigger.pull_trigger(lambda: close_all(connections))
+            # After an error of its own it has done so already, and its trigger is gone.
+            with contextlib.suppress(OSError):
+                server.trigger.pull_trigger(lambda: close_all(connections))
             await asyncio.to_thread(loop.join)
             await asyncio.to_thread(server.task_dispatcher.shutdown)
