@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "plots": {"figures"},
     "sockets": {"shop", "wire"},
     "rest": {"shop", "wire"},
-    "bindings": {"shop", "wire", "sockets", "rest"},
+    "bindings": {"shop", "wire", "sockets", "rest", "grpc"},
     "grpc": {"shop", "wire"},
     "notebook": {"shop", "wire", "simulators", "figures", "plots", "sockets", "rest", "bindings"},
     "cli": {"shop", "bindings", "booksite", "doctor", "notebook"},

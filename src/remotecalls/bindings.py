@@ -289,5 +289,14 @@ BINDINGS = {
             connect=_of("remotecalls.rest.graphql", "connect"),
             dissect=dissect_http,
         ),
+        Binding(
+            name="grpc",
+            title="Protocol Buffers over HTTP/2",
+            year=2016,
+            ancestor="Google's Stubby; gRPC 1.0",
+            serve=_of("remotecalls.grpc.server", "serve"),
+            connect=_of("remotecalls.grpc.client", "connect"),
+            dissect=_of("remotecalls.grpc.http2_dissector", "dissect_http2"),
+        ),
     ]
 }
