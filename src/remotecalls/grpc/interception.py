@@ -10,6 +10,7 @@ Source: gRPC Python, `grpc.aio.ServerInterceptor`.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
@@ -113,6 +114,21 @@ async def write_all(
     async with aclosing(behavior(request, context)) as responses:
         async for response in responses:
             await context.write(response)
+
+
+def status_name(call: Call, failure: BaseException | None) -> str:
+    """The name of the status that a call ends with.
+
+    Args:
+        call: that is about to end.
+        failure: what its handler raised, if it raised.
+    """
+    code = call.context.code()  # none, until somebody sets it
+    if isinstance(failure, asyncio.CancelledError):
+        code = grpc.StatusCode.CANCELLED  # by the caller, or because of the caller's deadline
+    elif code is None:
+        code = grpc.StatusCode.OK if failure is None else grpc.StatusCode.UNKNOWN
+    return str(code.name)
 
 
 def _kind(streaming: bool) -> str:
