@@ -229,14 +229,18 @@ def kill(pid: int) -> None:
 def lines_of(binding: Binding) -> int:
     """Lines of code, without comments and docstrings, that the protocol is made of here.
 
-    Every module of its room that its server, client and dissector lead to; the shop and the wire,
-    which all of them share, are not counted.
+    Every module of its room that its server, client and dissector lead to. What all of them share,
+    the shop and the wire, is not counted, nor is what a generator has written.
     """
     seen: set[str] = set()
     todo = [module_of(part) for part in (binding.serve, binding.connect, binding.dissect)]
     while todo:
         name = todo.pop()
-        if name in seen or not name.startswith(tuple(f"remotecalls.{room}." for room in ROOMS)):
+        if (
+            name in seen
+            or ".generated" in name
+            or not name.startswith(tuple(f"remotecalls.{room}." for room in ROOMS))
+        ):
             continue
         seen.add(name)
         todo += imports_of(name)
