@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+
 from remotecalls.grpc.server import GrpcServer, serve
 from remotecalls.grpc.settings import ChannelSettings
 from remotecalls.shop import Shop

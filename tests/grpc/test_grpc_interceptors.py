@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
+import grpc
 import pytest
 from grpc_calls import SERVICE, failure, serving
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-import grpc
 from remotecalls.grpc.authentication import (
     Authentication,
     Caller,

@@ -11,12 +11,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import grpc
 import psutil
 import pytest
 from google.rpc import error_details_pb2
 from grpc_calls import SERVICE, failure, raw_channel, serving
 
-import grpc
 from remotecalls.grpc.chat import PARTICIPANTS, UNHEARD_MESSAGES
 from remotecalls.grpc.client import Added, GrpcClient, connect
 from remotecalls.grpc.failures import NotAllowed, Overloaded

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """Who is calling, by a bearer token in the metadata, and what the caller may do.
 
 Which methods change something is not listed here: the interface file says it of each
@@ -15,9 +14,9 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
 
-import grpc
 from remotecalls.grpc.interception import Aspect, Call
 from remotecalls.grpc.statuses import (
     PERMISSION_DENIED,

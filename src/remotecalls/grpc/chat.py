@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """Rooms in which every participant hears what any of them says."""
 
 from __future__ import annotations
@@ -6,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import grpc
 import grpc.aio
 from google.rpc import status_pb2
 
-import grpc
 from remotecalls.grpc.generated.shop.v1 import shop_pb2
 from remotecalls.grpc.statuses import OVERLOADED, abort_with, rich_status
 from remotecalls.shop import InvalidArgument

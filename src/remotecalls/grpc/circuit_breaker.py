@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """A client that stops asking a server that fails, and tries again after a while.
 
 *Closed*: calls go through. So many failures in a row open it. *Open*: calls fail at once, without
@@ -15,9 +14,9 @@ from collections.abc import AsyncIterator, Callable
 from enum import StrEnum
 from typing import Any
 
+import grpc
 import grpc.aio
 
-import grpc
 from remotecalls.wire.errors import Unavailable
 
 FAILURES = frozenset(

@@ -1,9 +1,8 @@
-# mypy: disable-error-code="import-untyped"
 """A client of the shop over gRPC: every call a stream of one HTTP/2 connection.
 
 A call that may have been carried out is not repeated. gRPC by itself repeats only one that the
 server has certainly not seen: it refused the stream, or said with GOAWAY that it never read it
-(gRFC A6, "transparent retries"). More is for a service config to allow.
+(gRFC A6, "transparent retries"). More is for a service config to allow; see `retry_policy`.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import grpc
 import grpc.aio
 
-import grpc
 from remotecalls.grpc.failures import failure_of
 from remotecalls.grpc.generated.shop.v1 import shop_pb2, shop_pb2_grpc
 from remotecalls.grpc.messages import cents, read_customer, read_order, text, uint32

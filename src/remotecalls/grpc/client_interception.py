@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """What the client's interceptors have in common: a change of a call before it is made.
 
 gRPC Python has an interface for each of the four kinds of calls, and takes from an object that has

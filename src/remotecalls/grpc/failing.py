@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """The outermost words about a failure: the shop's errors as statuses, and nothing else let out.
 
 Left alone, gRPC sends the text of any exception to the caller, with what it says about the inside
@@ -11,9 +10,9 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import grpc
 import grpc.aio
 
-import grpc
 from remotecalls.grpc.interception import Aspect, Call
 from remotecalls.grpc.statuses import SERVER_FAILED, abort_with, rich_status, status_of
 from remotecalls.shop import ShopError

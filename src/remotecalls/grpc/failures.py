@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """What a failed call tells its caller, from what gRPC says about it.
 
 UNAVAILABLE covers two cases that a caller has to tell apart: no connection could be made, so
@@ -11,10 +10,10 @@ from __future__ import annotations
 
 import re
 
+import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
-import grpc
 from remotecalls.grpc.statuses import (
     BAD_REQUEST,
     OVERLOADED,
@@ -37,7 +36,7 @@ from remotecalls.wire.errors import (
 )
 
 NOT_SENT = re.compile(
-    "Failed to connect to remote host|connection attempt timed out|Handshake|handshake"
+    "Failed to connect to remote host|connection attempt timed out|[Hh]andshake|verification check"
     "|errors resolving|DNS resolution failed"
 )
 """In the text of UNAVAILABLE: the name, TCP or TLS did not come about."""

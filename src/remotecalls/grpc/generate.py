@@ -8,7 +8,6 @@ protoc writes absolute imports, as if `shop` and `buf` were packages at the top 
 part of this one, and the imports are rewritten; `google` stays where it is.
 """
 
-# mypy: disable-error-code="import-untyped"
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """What the server's interceptors have in common: a block around a call, and a look at its requests.
 
 gRPC hands an interceptor one of four handlers, by whether the request and the response are streams.
@@ -17,9 +16,8 @@ from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import grpc.aio
-
 import grpc
+import grpc.aio
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """Customers and orders as protobuf messages, and back."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """How many calls there were of each method, how they ended, and how long they took."""
 
 from __future__ import annotations

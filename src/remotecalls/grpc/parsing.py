@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """Requests made of bytes where a failure can be answered.
 
 Left to gRPC, bytes that are no message of the method's type (a string that is no UTF-8, a field
@@ -10,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import grpc
 from google.protobuf.message import DecodeError
 
-import grpc
 from remotecalls.grpc.interception import Aspect, Call
 from remotecalls.grpc.statuses import BAD_REQUEST, abort_with, rich_status
 

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """One name for one piece of work, in the metadata of every call that is made for it.
 
 A caller who has a request id sends it; the server gives one to a call that has none, writes it into

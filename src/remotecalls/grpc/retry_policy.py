@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """Which calls a channel repeats by itself, as a service config.
 
 The policy is data: it stands in the channel's settings, or is published by whoever runs the
@@ -12,9 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
-import grpc
 from remotecalls.grpc.authentication import is_without_side_effects
 
 MOST_ATTEMPTS = 5

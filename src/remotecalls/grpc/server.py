@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """The shop behind gRPC, on this event loop.
 
 Beside the shop a server has the two services that tools expect of any: health, which balancers and
@@ -15,11 +14,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
+import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-import grpc
 from remotecalls.grpc.failing import Failing
 from remotecalls.grpc.generated.shop.v1 import shop_pb2
 from remotecalls.grpc.parsing import Parsing

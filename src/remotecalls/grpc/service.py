@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """The shop as the interface file describes it: each method, over any repository."""
 
 from __future__ import annotations

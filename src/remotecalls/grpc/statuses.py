@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """Errors of the shop as rich statuses, and back.
 
 gRPC itself carries a code of sixteen and a message. Two different refusals share a code
@@ -12,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import grpc
 import grpc.aio
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-import grpc
 from remotecalls.shop import ShopError
 
 DOMAIN = "shop.remotecalls"

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """Requests held against the rules of the interface file, before the service sees them.
 
 The rules are annotations of the fields (`buf.validate`); protovalidate compiles them once for each
@@ -12,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import grpc
 import protovalidate
 from google.rpc import status_pb2
 
-import grpc
 from remotecalls.grpc.interception import Aspect, Call
 from remotecalls.grpc.statuses import abort_with, rich_status
 from remotecalls.shop import InvalidArgument
