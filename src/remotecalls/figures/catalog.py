@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from remotecalls.figures import framing, servers
+from remotecalls.figures import framing, multiplexing, servers
 from remotecalls.figures.table import Table
 
 
@@ -30,5 +30,11 @@ class Figure:
 FIGURES: dict[str, Figure] = {
     "framing": Figure(framing.draw, framing.describe_result, framing.tables, framing.event_times),
     "servers": Figure(servers.draw, servers.describe_result, servers.tables, servers.event_times),
+    "multiplexing": Figure(
+        multiplexing.draw,
+        multiplexing.describe_result,
+        multiplexing.tables,
+        multiplexing.event_times,
+    ),
 }
 """Add the drawing of a simulator here, under the name that it has in `simulators.catalog`."""

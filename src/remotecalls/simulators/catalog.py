@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from remotecalls.simulators import framing, servers
+from remotecalls.simulators import framing, multiplexing, servers
 from remotecalls.simulators.parameters import Simulator
 
 SIMULATORS: dict[str, Simulator[Any, Any]] = {
-    simulator.name: simulator for simulator in (framing.SIMULATOR, servers.SIMULATOR)
+    simulator.name: simulator
+    for simulator in (framing.SIMULATOR, servers.SIMULATOR, multiplexing.SIMULATOR)
 }
 """Add a simulator here and it has controls in the page, a panel in the lab, and the tests."""
