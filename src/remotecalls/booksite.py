@@ -8,8 +8,6 @@ Sources: RFC 9110 (conditional requests, content coding), RFC 9111 and RFC 8246 
 """
 
 import argparse
-import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from waitress.server import create_server
-from waitress.wasyncore import close_all
 from whitenoise import WhiteNoise
 from whitenoise.compress import Compressor
+
+from remotecalls.wsgi import WSGIServer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -172,24 +170,11 @@ def serve_book(directory: Path, host: str = "127.0.0.1", port: int = 0) -> Itera
     """
     # WhiteNoise sends a compressed copy without looking at its age.
     compress(directory)
-    connections: dict[int, Any] = {}
-    with socket.create_server((host, port)) as listener:
-        server = create_server(
-            application(directory),
-            map=connections,
-            sockets=[listener],
-            threads=8,
-            clear_untrusted_proxy_headers=True,
-        )
-        loop = threading.Thread(target=server.run, name="book", daemon=True)
-        loop.start()
-        try:
-            yield f"http://{server.effective_host}:{server.effective_port}/"
-        finally:
-            # Only the loop's own thread may close what the loop is selecting on.
-            server.trigger.pull_trigger(lambda: close_all(connections))
-            loop.join()
-            server.task_dispatcher.shutdown()
+    server = WSGIServer(application(directory), host, port, threads=8)
+    try:
+        yield f"http://{server.host}:{server.port}/"
+    finally:
+        server.stop()
 
 
 def main(arguments: list[str] | None = None) -> None:

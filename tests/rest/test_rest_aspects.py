@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
@@ -33,6 +34,25 @@ def test_advice_afterwards_runs_also_when_the_call_failed() -> None:
     with pytest.raises(CustomerNotFound):
         shop.get_customer(43)
     assert seen == ["get_customer"]
+
+
+async def test_advice_after_a_coroutine_method_waits_for_its_end() -> None:
+    seen: list[str] = []
+
+    class Remote:
+        async def get_customer(self, customer_id: int) -> int:
+            seen.append("begun")
+            await asyncio.sleep(0)
+            seen.append("ended")
+            if customer_id != 42:
+                raise CustomerNotFound("nobody")
+            return customer_id
+
+    shop = after("get_customer", lambda at: seen.append(at.name), Remote())
+    assert await shop.get_customer(42) == 42
+    with pytest.raises(CustomerNotFound):
+        await shop.get_customer(43)
+    assert seen == 2 * ["begun", "ended", "get_customer"]
 
 
 def test_advice_around_a_call_decides_whether_it_happens() -> None:

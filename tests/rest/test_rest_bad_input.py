@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+import httpx
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remotecalls.bindings import BINDINGS
 from remotecalls.process import server_process
-from remotecalls.rest import http_server
+from remotecalls.rest import http_server, resources
 from remotecalls.rest.application import create_app
 from remotecalls.rest.strict_json import DEEPEST, JSONError, parse_json
-from remotecalls.shop import Shop
+from remotecalls.shop import CustomerNotFound, Shop
 from remotecalls.shop.sample import stock
 from remotecalls.wire.address import Address
 
@@ -227,3 +230,67 @@ def test_nesting_is_counted_outside_of_texts(text: str, depth_ok: bool) -> None:
         with pytest.raises(JSONError, match="levels of nesting"):
             check()
     assert parse_json(json.dumps("[" * 100 + '\\"' + "{" * 100).encode())
+
+
+NEW = '{"customer_id": 5, "name": "Ida", "balance": "1.00"}'
+MUTATION = 'mutation { addCustomer(customerId: 5, name: "Ida", balance: "1.00") { name } }'
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "body"),
+    [
+        ("resources", "/customers", NEW),
+        ("rest", "/customers", NEW),
+        ("graphql", "/graphql", json.dumps({"query": MUTATION})),
+    ],
+)
+async def test_a_client_that_leaves_in_the_middle_of_its_request_has_asked_for_nothing(
+    name: str, path: str, body: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    binding = BINDINGS[name]
+    request = f"POST {path} HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer demo\r\n"
+    request += f"Content-Type: application/json\r\nContent-Length: 500\r\n\r\n{body}"
+    async with binding.serve(stock(Shop())) as server:
+        for _ in range(3):
+            _, writer = await asyncio.open_connection(server.address.host, server.address.port)
+            writer.write(request.encode())
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+        async with binding.connect(server.address, 5.0) as client:
+            assert (await client.get_customer(42)).name == "Ada Lovelace"
+            with pytest.raises(CustomerNotFound):
+                await client.get_customer(5)
+    assert [each.message for each in caplog.records if each.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"customer_id": 1, "name": "Ida"}',
+        '{"customer_id": true, "name": "Ida", "balance": "1.00"}',
+        '{"customer_id": "1", "name": "Ida", "balance": "1.00"}',
+        '{"customer_id": 1, "name": null, "balance": "1.00"}',
+        '{"customer_id": 1, "name": "Ida", "balance": 1}',
+        "[1]",
+    ],
+)
+async def test_resources_say_what_is_wrong_with_a_body(body: str) -> None:
+    async with resources.serve(stock(Shop())) as server, httpx.AsyncClient() as http:
+        url = f"http://{server.address.host}:{server.address.port}/customers"
+        answer = await http.post(url, content=body)
+    assert answer.json()["code"] == "bad_request"
+    assert "body" in answer.json()["message"]
+
+
+async def test_a_fault_of_the_service_is_not_blamed_on_the_request(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(self: Shop, customer_id: int) -> object:
+        raise KeyError("of our own")
+
+    monkeypatch.setattr(Shop, "get_customer", broken)
+    async with resources.serve(stock(Shop())) as server, httpx.AsyncClient() as http:
+        answer = await http.get(f"http://{server.address.host}:{server.address.port}/customers/42")
+    assert answer.status_code == 500
+    assert any("of our own" in str(each.exc_info) for each in caplog.records)

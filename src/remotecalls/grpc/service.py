@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import Executor
 from typing import TypeAlias, TypeVar
@@ -15,6 +14,7 @@ from remotecalls.grpc.messages import customer_message, order_message
 from remotecalls.grpc.validation import broken_rules, in_words
 from remotecalls.shop import InvalidArgument, Shop, ShopError
 from remotecalls.shop.domain import from_cents
+from remotecalls.shop.offload import off_the_loop
 
 Result = TypeVar("Result")
 Context: TypeAlias = grpc.aio.ServicerContext
@@ -34,7 +34,6 @@ class ShopService(shop_pb2_grpc.ShopServiceServicer):
     def __init__(self, shop: Shop, executor: Executor) -> None:
         self._shop = shop
         self._executor = executor
-        self._may_wait = shop.repository.may_wait
         self._rooms = Rooms()
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -42,10 +41,7 @@ class ShopService(shop_pb2_grpc.ShopServiceServicer):
         shop_pb2_grpc.add_ShopServiceServicer_to_server(self, server)  # type: ignore[no-untyped-call]
 
     async def _run(self, method: Callable[..., Result], *arguments: object) -> Result:
-        if self._may_wait:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, method, *arguments)
-        return method(*arguments)
+        return await off_the_loop(self._shop, method, *arguments, executor=self._executor)
 
     async def GetCustomer(  # noqa: N802 - the interface file's name
         self, request: shop_pb2.GetCustomerRequest, context: Context

@@ -10,7 +10,8 @@ from fastapi.responses import Response
 from starlette.middleware.exceptions import ExceptionMiddleware
 
 from remotecalls.rest.asgi import App, Receive, Scope, Send, send_problem
-from remotecalls.rest.enforcement import BODY_BYTES, BODY_SECONDS, ContractMiddleware
+from remotecalls.rest.bodies import BODY_BYTES, BODY_SECONDS
+from remotecalls.rest.enforcement import ContractMiddleware
 from remotecalls.rest.filters import (
     Authentication,
     Compression,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -93,13 +93,27 @@ def before(pointcut: str, advice: Callable[[JoinPoint], None], target: Any) -> A
 
 
 def after(pointcut: str, advice: Callable[[JoinPoint], None], target: Any) -> Any:
-    """Advice that runs after the call, whether it returned or raised."""
+    """Advice that runs after the call, whether it returned or raised.
+
+    Calling a coroutine method has only begun the call; it is over when it has been awaited.
+    """
+
+    async def advise_awaited(join_point: JoinPoint, call: Awaitable[Any]) -> Any:
+        try:
+            return await call
+        finally:
+            advice(join_point)
 
     def advise(join_point: JoinPoint) -> Any:
         try:
-            return join_point.proceed()
-        finally:
+            result = join_point.proceed()
+        except BaseException:
             advice(join_point)
+            raise
+        if inspect.isawaitable(result):
+            return advise_awaited(join_point, result)
+        advice(join_point)
+        return result
 
     return around(pointcut, advise, target)
 

@@ -7,7 +7,6 @@ the client gets a problem with status 500, and the log says what the service was
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -24,14 +23,22 @@ from remotecalls.rest.asgi import (
     send_answer,
     send_problem,
 )
+from remotecalls.rest.bodies import (
+    BODY_BYTES,
+    BODY_SECONDS,
+    BodyLate,
+    BodyTooLarge,
+    ClientLeft,
+    read_body,
+)
 from remotecalls.rest.problems import Answer, Problem
 from remotecalls.rest.specification import Content, Match, Operation, Specification
 from remotecalls.rest.strict_json import JSONError, parse_json
 
 logger = logging.getLogger("remotecalls.rest")
 
-BODY_BYTES = 16_384
-BODY_SECONDS = 10.0
+CLOSE = {"connection": "close"}
+"""What is left of a body that was refused would be taken for the next request."""
 
 
 class BrokenContract(Exception):
@@ -77,6 +84,8 @@ class ContractMiddleware:
         except Problem as problem:
             await send_problem(scope, send, problem)
             return
+        except ClientLeft:
+            return
         outgoing = _Outgoing(scope, send, match.operation)
         await self._app(scope, receive, outgoing.send)
 
@@ -96,30 +105,14 @@ class ContractMiddleware:
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._body_bytes:
-            raise self._too_large()
-        body = bytearray()
+            text = f"a body has {self._body_bytes:,} bytes at most"
+            raise Problem("content_too_large", text, headers=CLOSE)
         try:
-            async with asyncio.timeout(self._body_seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise ConnectionResetError("the client left in the middle of its request")
-                    body += message.get("body", b"")
-                    if len(body) > self._body_bytes:
-                        raise self._too_large()
-                    if not message.get("more_body", False):
-                        return bytes(body)
-        except TimeoutError:
-            late = f"the body did not arrive within {self._body_seconds:g} s"
-            raise Problem("request_timeout", late, headers={"connection": "close"}) from None
-
-    def _too_large(self) -> Problem:
-        # What is left of the body would be taken for the next request.
-        return Problem(
-            "content_too_large",
-            f"a body has {self._body_bytes:,} bytes at most",
-            headers={"connection": "close"},
-        )
+            return await read_body(receive, self._body_bytes, self._body_seconds)
+        except BodyTooLarge as error:
+            raise Problem("content_too_large", str(error), headers=CLOSE) from error
+        except BodyLate as error:
+            raise Problem("request_timeout", str(error), headers=CLOSE) from error
 
 
 def _content_for(operation: Operation, headers: Mapping[str, str]) -> Content:

@@ -8,7 +8,6 @@ Sources: GraphQL over HTTP (working draft); the graphql-transport-ws protocol.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -22,8 +21,8 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 
 from remotecalls.rest.asgi import App, Message, Receive, Scope, Send
+from remotecalls.rest.bodies import BodyLate, BodyTooLarge, ClientLeft, read_body
 from remotecalls.rest.client import members, parsed
-from remotecalls.rest.enforcement import BODY_BYTES, BODY_SECONDS
 from remotecalls.rest.graphql_schema import Context, Feed, create_schema
 from remotecalls.rest.http_client import HTTPClient, refusal, utf8
 from remotecalls.rest.http_server import RunningServer, running
@@ -87,15 +86,14 @@ class _CheckedBodies:
             await self._app(scope, receive, send)
             return
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await _whole(receive)
+            body = await read_body(receive)
             parse_json(body)
-        except _TooLarge:
-            answer = Response("the query is too large", 413, {"connection": "close"})
-            await answer(scope, receive, send)
-        except TimeoutError:
-            answer = Response("the query did not arrive in time", 408, {"connection": "close"})
-            await answer(scope, receive, send)
+        except BodyTooLarge as error:
+            await Response(str(error), 413, {"connection": "close"})(scope, receive, send)
+        except BodyLate as error:
+            await Response(str(error), 408, {"connection": "close"})(scope, receive, send)
+        except ClientLeft:
+            return
         except JSONError as error:
             await Response(f"no JSON: {error}", 400)(scope, receive, send)
         else:
@@ -105,21 +103,6 @@ class _CheckedBodies:
                 return next(messages, None) or await receive()
 
             await self._app(scope, receive_again, send)
-
-
-async def _whole(receive: Receive) -> bytes:
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > BODY_BYTES:
-            raise _TooLarge
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-class _TooLarge(Exception):
-    pass
 
 
 def create_app(shop: Shop, batched: bool = True) -> App:

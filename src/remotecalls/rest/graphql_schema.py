@@ -27,6 +27,7 @@ from strawberry.types import Info
 from remotecalls.rest.graphql_cost import limit_cost
 from remotecalls.shop import Customer, Order, Shop, ShopError
 from remotecalls.shop.domain import format_money, parse_money
+from remotecalls.shop.offload import off_the_loop
 
 Result = TypeVar("Result")
 
@@ -62,15 +63,13 @@ class Context:
         return [found[each] for each in customer_ids]
 
     async def ask(self, method: Callable[..., Result], *args: Any) -> Result:
-        """Call the shop: in a thread, if it may wait.
+        """Call the shop.
 
         Raises:
             GraphQLError: the shop refused; its code is in the extensions.
         """
         try:
-            if self.shop.repository.may_wait:
-                return await asyncio.to_thread(method, *args)
-            return method(*args)
+            return await off_the_loop(self.shop, method, *args)
         except ShopError as error:
             raise GraphQLError(str(error), extensions={"code": error.code}) from error
 

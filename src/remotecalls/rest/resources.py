@@ -8,31 +8,32 @@ way of saying no. Nothing says whether an answer is still current, either.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from remotecalls.rest.bodies import BodyLate, BodyTooLarge, ClientLeft, read_body
 from remotecalls.rest.client import members, parsed, read_customer, read_order
-from remotecalls.rest.enforcement import BODY_BYTES, BODY_SECONDS
 from remotecalls.rest.http_client import HTTPClient, refusal, utf8
 from remotecalls.rest.http_server import RunningServer, running
 from remotecalls.rest.representations import customer_document, order_document
 from remotecalls.rest.strict_json import JSONError, parse_json
 from remotecalls.shop import Customer, Order, Shop, ShopError
 from remotecalls.shop.domain import check_customer_id, check_page, format_money, parse_money
+from remotecalls.shop.offload import off_the_loop
 from remotecalls.wire.address import Address
-from remotecalls.wire.deadline import Deadline
-from remotecalls.wire.errors import DeadlineExceeded, ProtocolError
+from remotecalls.wire.errors import ProtocolError
 
 Document = dict[str, Any]
+Value = TypeVar("Value", int, str)
 PAGE = 100
 
 
@@ -43,10 +44,7 @@ class BadRequest(Exception):
 def create_app(shop: Shop) -> Starlette:
     """The service."""
 
-    async def ask(method: Callable[..., Any], *args: Any) -> Any:
-        if shop.repository.may_wait:
-            return await asyncio.to_thread(method, *args)
-        return method(*args)
+    ask = partial(off_the_loop, shop)
 
     async def get_customer(request: Request) -> Document:
         return customer_document(await ask(shop.get_customer, _path(request)))
@@ -57,12 +55,12 @@ def create_app(shop: Shop) -> Starlette:
 
     async def add_customer(request: Request) -> Document:
         new = await _body(request)
-        balance = parse_money(new["balance"])
-        args = new["customer_id"], new["name"], balance
-        return customer_document(await ask(shop.add_customer, *args))
+        args = _field(new, "customer_id", int), _field(new, "name", str)
+        balance = parse_money(_field(new, "balance", str))
+        return customer_document(await ask(shop.add_customer, *args, balance))
 
     async def change_balance(request: Request) -> Document:
-        change = parse_money((await _body(request))["change"])
+        change = parse_money(_field(await _body(request), "change", str))
         return customer_document(await ask(shop.update_balance, _path(request), change))
 
     async def list_orders(request: Request) -> Document:
@@ -72,9 +70,9 @@ def create_app(shop: Shop) -> Starlette:
 
     async def place_order(request: Request) -> Document:
         new = await _body(request)
-        price = parse_money(new["unit_price"])
-        args = _path(request), new["item"], new["quantity"], price
-        return order_document(await ask(shop.place_order, *args))
+        args = _path(request), _field(new, "item", str), _field(new, "quantity", int)
+        price = parse_money(_field(new, "unit_price", str))
+        return order_document(await ask(shop.place_order, *args, price))
 
     customer = "/customers/{customer_id}"
     return Starlette(
@@ -99,13 +97,13 @@ def _always_ok(
             return JSONResponse({"ok": True, "result": await endpoint(request)})
         except ShopError as error:
             return _failure(error.code, str(error))
-        except (BadRequest, JSONError, KeyError, TypeError, AttributeError) as error:
-            return _failure("bad_request", f"{type(error).__name__}: {error}")
-        except DeadlineExceeded as error:
-            response = _failure("bad_request", f"the body is late: {error}")
+        except (BadRequest, JSONError) as error:
+            return _failure("bad_request", str(error))
+        except (BodyTooLarge, BodyLate) as error:
+            response = _failure("bad_request", str(error))
             response.headers["connection"] = "close"
             return response
-        except ClientDisconnect:
+        except ClientLeft:
             return Response(status_code=400)  # nobody is there to read it
 
     return answer
@@ -131,16 +129,17 @@ def _whole(text: str) -> int:
 
 
 async def _body(request: Request) -> Document:
-    body = bytearray()
-    async with Deadline.after(BODY_SECONDS).enforced():
-        async for part in request.stream():
-            body += part
-            if len(body) > BODY_BYTES:
-                raise BadRequest(f"a body of over {BODY_BYTES:,} bytes")
-    document = parse_json(bytes(body))
+    document = parse_json(await read_body(request.receive))
     if not isinstance(document, dict):
         raise BadRequest("the body is no object")
     return document
+
+
+def _field(document: Document, name: str, kind: type[Value]) -> Value:
+    value = document.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise BadRequest(f"the body has no {name}, or it is no {kind.__name__}")
+    return value
 
 
 def serve(

@@ -6,7 +6,6 @@ what happens in between. FastAPI is asked neither to check nor to describe anyth
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -30,6 +29,7 @@ from remotecalls.rest.representations import (
 )
 from remotecalls.shop import Customer, InvalidArgument, Order, Shop, ShopError
 from remotecalls.shop.domain import parse_money
+from remotecalls.shop.offload import off_the_loop
 
 Result = TypeVar("Result")
 
@@ -52,7 +52,6 @@ class ShopService:
         self._shop = shop
         self._paths = Paths(prefix)
         self._representations = Representations(self._paths)
-        self._may_wait = shop.repository.may_wait
 
     def add_to(self, app: FastAPI) -> None:
         """Route the paths of the document to the methods of this class."""
@@ -185,11 +184,9 @@ class ShopService:
     # ------------------------------------------------------------ inside
 
     async def _ask(self, method: Callable[..., Result], *args: Any) -> Result:
-        """Call the shop: in a thread, if it may wait for a disk or another process."""
+        """Call the shop; what it refuses is a problem."""
         try:
-            if self._may_wait:
-                return await asyncio.to_thread(method, *args)
-            return method(*args)
+            return await off_the_loop(self._shop, method, *args)
         except InvalidArgument as error:
             raise Problem("rule_violated", str(error)) from error
         except ShopError as error:

@@ -10,7 +10,8 @@ from typing import Any, Self
 import psycopg
 from psycopg_pool import ConnectionPool
 
-from remotecalls.shop.domain import Customer, Order, from_cents, to_cents
+from remotecalls.shop.domain import Customer, Order, to_cents
+from remotecalls.shop.rows import customer_of, order_of
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS customers (
@@ -113,7 +114,7 @@ class PostgresRepository:
             "SELECT customer_id, name, balance_cents FROM customers WHERE customer_id = %s",
             (customer_id,),
         ).fetchone()
-        return _customer(row) if row else None
+        return customer_of(row) if row else None
 
     def put_customer(self, customer: Customer) -> None:
         """Store a customer, in place of the one with the same id."""
@@ -130,7 +131,7 @@ class PostgresRepository:
             " WHERE customer_id > %s ORDER BY customer_id LIMIT %s",
             (after, limit),
         )
-        return [_customer(row) for row in rows]
+        return [customer_of(row) for row in rows]
 
     def next_order_id(self) -> int:
         """The number that the next order gets."""
@@ -158,10 +159,7 @@ class PostgresRepository:
             " WHERE customer_id = %s AND order_id > %s ORDER BY order_id LIMIT %s",
             (customer_id, after, limit),
         )
-        return [
-            Order(order_id, owner, item, quantity, from_cents(cents))
-            for order_id, owner, item, quantity, cents in rows
-        ]
+        return [order_of(row) for row in rows]
 
     def first_orders(self, customer_ids: Sequence[int], limit: int) -> dict[int, list[Order]]:
         """For each of these customers, at most `limit` orders, oldest first; one query."""
@@ -173,15 +171,11 @@ class PostgresRepository:
             (list(customer_ids), limit),
         )
         found: dict[int, list[Order]] = {each: [] for each in customer_ids}
-        for order_id, owner, item, quantity, cents in rows:
-            found[owner].append(Order(order_id, owner, item, quantity, from_cents(cents)))
+        for row in rows:
+            order = order_of(row)
+            found[order.customer_id].append(order)
         return found
 
 
 def _limit_statements(connection: psycopg.Connection[Any], milliseconds: int) -> None:
     connection.execute("SELECT set_config('statement_timeout', %s, false)", (str(milliseconds),))
-
-
-def _customer(row: tuple[int, str, int]) -> Customer:
-    customer_id, name, cents = row
-    return Customer(customer_id, name, from_cents(cents))

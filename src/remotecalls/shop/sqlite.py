@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from remotecalls.shop.domain import Customer, Order, from_cents, to_cents
+from remotecalls.shop.domain import Customer, Order, to_cents
+from remotecalls.shop.rows import customer_of, order_of
 
 # Money is stored as a whole number of cents: SQLite's NUMERIC would turn it into a float.
 SCHEMA = """
@@ -98,7 +99,7 @@ class SQLiteRepository:
             "SELECT customer_id, name, balance_cents FROM customers WHERE customer_id = ?",
             (customer_id,),
         ).fetchone()
-        return _customer(row) if row else None
+        return customer_of(row) if row else None
 
     def put_customer(self, customer: Customer) -> None:
         """Store a customer, in place of the one with the same id."""
@@ -115,7 +116,7 @@ class SQLiteRepository:
             " WHERE customer_id > ? ORDER BY customer_id LIMIT ?",
             (after, limit),
         )
-        return [_customer(row) for row in rows]
+        return [customer_of(row) for row in rows]
 
     def next_order_id(self) -> int:
         """The number that the next order gets."""
@@ -142,10 +143,7 @@ class SQLiteRepository:
             " WHERE customer_id = ? AND order_id > ? ORDER BY order_id LIMIT ?",
             (customer_id, after, limit),
         )
-        return [
-            Order(order_id, owner, item, quantity, from_cents(cents))
-            for order_id, owner, item, quantity, cents in rows
-        ]
+        return [order_of(row) for row in rows]
 
     def first_orders(self, customer_ids: Sequence[int], limit: int) -> dict[int, list[Order]]:
         """For each of these customers, at most `limit` orders, oldest first; one query."""
@@ -157,11 +155,7 @@ class SQLiteRepository:
             (*customer_ids, limit),
         )
         found: dict[int, list[Order]] = {each: [] for each in customer_ids}
-        for order_id, owner, item, quantity, cents in rows:
-            found[owner].append(Order(order_id, owner, item, quantity, from_cents(cents)))
+        for row in rows:
+            order = order_of(row)
+            found[order.customer_id].append(order)
         return found
-
-
-def _customer(row: tuple[int, str, int]) -> Customer:
-    customer_id, name, cents = row
-    return Customer(customer_id, name, from_cents(cents))
