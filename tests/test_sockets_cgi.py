@@ -272,14 +272,26 @@ async def test_no_process_is_left_when_the_server_stops(
         writer.transport.abort()
 
 
-async def test_a_server_that_stops_while_a_script_ends_leaves_nothing(
-    shop: Shop, scripts: Callable[[], list[psutil.Process]]
+async def test_a_server_that_stops_while_a_script_ends_waits_for_it(
+    shop: Shop, scripts: Callable[[], list[psutil.Process]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The client has its answer; the server may still be waiting for the process.
-    for _ in range(5):
-        async with (
-            cgi.serve(shop) as server,
-            cgi.connect(server.address, timeout=20) as client,
-        ):
+    # The client has its answer; the server is still waiting for the process when it is stopped.
+    wait = asyncio.subprocess.Process.wait
+    waiting, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slow_wait(process: asyncio.subprocess.Process) -> int:
+        waiting.set()
+        await may_end.wait()
+        status = await wait(process)
+        ended.set()
+        return status
+
+    monkeypatch.setattr(asyncio.subprocess.Process, "wait", slow_wait)
+    async with asyncio.timeout(20):
+        async with cgi.serve(shop) as server, cgi.connect(server.address, timeout=20) as client:
             await client.get_customer(42)
-        assert scripts() == []
+            await waiting.wait()
+            # After the cancellation that stopping is, and before anything else may happen.
+            asyncio.get_running_loop().call_later(0.1, may_end.set)
+        assert ended.is_set()
+    assert scripts() == []

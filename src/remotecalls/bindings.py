@@ -84,6 +84,8 @@ class Binding:
         bytes_of: the binding whose bytes these are; its own name, unless only the server differs.
         can_write: whether a text can be written in the protocol as it stands. A client refuses
             any other with `InvalidArgument`, and sends nothing.
+        refusal_says: what the labels of a server's last bytes say to a client whose bytes are none
+            of the protocol; empty where it closes without a word.
         shares_file: whether several processes answer, so that the shop has to be in a file.
     """
 
@@ -97,6 +99,7 @@ class Binding:
     transport: Transport = Transport.TCP
     bytes_of: str = ""
     can_write: Callable[[str], bool] = lambda _: True
+    refusal_says: str = "bad_request"
     shares_file: bool = False
 
     def __post_init__(self) -> None:
@@ -252,6 +255,7 @@ BINDINGS = {
             connect=_of("remotecalls.rest.pox", "connect"),
             dissect=dissect_http,
             can_write=_of("remotecalls.rest.xml_documents", "writable"),
+            refusal_says="Request Header Fields Too Large",
         ),
         Binding(
             name="resources",
@@ -297,6 +301,7 @@ BINDINGS = {
             serve=_of("remotecalls.grpc.server", "serve"),
             connect=_of("remotecalls.grpc.client", "connect"),
             dissect=_of("remotecalls.grpc.http2_dissector", "dissect_http2"),
+            refusal_says="",
         ),
     ]
 }
