@@ -163,6 +163,14 @@ def axe_source() -> str:
     return AXE.read_text("utf-8")
 
 
+@pytest.fixture(scope="module")
+def context(browser: Browser, site_url: str) -> Iterator[BrowserContext]:
+    """A context of the browser that the pages of a file share, with its cache."""
+    opened = browser.new_context(base_url=site_url)
+    yield opened
+    opened.close()
+
+
 def axe_violations(page: Page) -> list[str]:
     """Run axe-core with every rule it has, on the whole page, and return what it finds.
 

@@ -1,88 +1,33 @@
-"""The built book in Chromium: every page, two widths, two themes, no other host.
-
-Loading a page costs more than asking it questions, so one visit answers all of them.
-"""
+"""The built book in Chromium: every page, two widths, two themes, no other host."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from xml.etree import ElementTree
 
 import pytest
 from bs4 import BeautifulSoup
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from soundness import CHAPTER, PAGES, check_page, is_apart
 
 from conftest import (
     NARROW,
     ROOT,
-    SITE,
     WIDE,
     Watched,
     axe_violations,
-    pages_of,
     watch,
 )
 
-MODES: dict[str, tuple[ViewportSize, Literal["light", "dark"]]] = {
-    "wide-light": (WIDE, "light"),
-    "narrow-dark": (NARROW, "dark"),
-    "wide-dark": (WIDE, "dark"),
-    "narrow-light": (NARROW, "light"),
-}
-PAGES = pages_of(SITE) if SITE.is_dir() else ["index.html"]
 FIRST_VISIT = 500_000
 SECOND_PAGE = 100_000
-# The heaviest page of the heaviest kind: a chapter with live figures.
-CHAPTER = "chapters/sockets.html"
-
-# One page of each kind: prose, lab, landing page, terms.
-IN_EVERY_MODE = {CHAPTER, "labs/sockets.html", "index.html", "search.html"}
-
 Open = Callable[..., Watched]
 
 
-@pytest.fixture(scope="module")
-def context(browser: Browser, site_url: str) -> Iterator[BrowserContext]:
-    opened = browser.new_context(base_url=site_url)
-    yield opened
-    opened.close()
-
-
-def opposite(one: str, other: str) -> bool:
-    """Whether two modes differ in width and in colors."""
-    return MODES[one][0] != MODES[other][0] and MODES[one][1] != MODES[other][1]
-
-
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [each for each in PAGES if not is_apart(each)])
 def test_a_page_is_sound_in_every_mode(context: BrowserContext, site_url: str, path: str) -> None:
-    watched = watch(context, site_url)
-    page = watched.page
-    # Every page is loaded once and then changes its width and colors under the reader's eyes: to
-    # the other width in the other colors, and a few pages to all four; the decisions, which are
-    # prose of one kind, stay as they are. The mode in which a page is loaded differs from page to
-    # page, so that each mode loads a quarter.
-    first = PAGES.index(path) % len(MODES)
-    modes = [*list(MODES)[first:], *list(MODES)[:first]]
-    if path.startswith("book/adr/"):
-        modes = modes[:1]
-    elif path not in IN_EVERY_MODE:
-        modes = modes[:1] + [other for other in modes if opposite(other, modes[0])]
-    for number, name in enumerate(modes):
-        viewport, scheme = MODES[name]
-        page.set_viewport_size(viewport)
-        page.emulate_media(color_scheme=scheme)
-        if number == 0:
-            page.goto(path)
-        expect(page.locator("html")).to_have_attribute("data-theme", scheme)
-        assert page.locator("input[type=search]").count() == 1
-        assert page.locator("h1").count() == 1
-        overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert overflow <= 0, f"{name}: the page is {overflow} px wider than the window"
-        assert axe_violations(page) == [], name
-    watched.check()
-    page.close()
+    check_page(context, site_url, path)
 
 
 def test_the_test_of_soundness_can_fail(open_page: Open) -> None:

@@ -13,6 +13,7 @@ PART_SECONDS = {"labs": 12 * 60, "browser": 3 * 60}
 
 BROWSER = (
     "tests/book/test_site.py",
+    "tests/book/test_site_labs.py",
     "tests/book/test_live_figure_browser.py",
     "tests/book/test_wire_view_browser.py",
 )
