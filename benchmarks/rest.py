@@ -34,6 +34,7 @@ HEAD = "GET {path} HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer demo\r\nAccep
 XML = "<getCustomer><customer_id>42</customer_id></getCustomer>"
 READS = {
     PEER: HEAD.format(path="/hello", accept="application/json") + "\r\n",
+    "bare route": HEAD.format(path="/hello", accept="application/json") + "\r\n",
     "rest": HEAD.format(path="/customers/42", accept="application/json") + "\r\n",
     "not modified": HEAD.format(path="/customers/42", accept="application/json")
     + "If-None-Match: {tag}\r\n\r\n",
@@ -94,6 +95,7 @@ async def serve(name: str) -> None:
     shop = stock(Shop(SQLiteRepository()))
     service = {
         PEER: lambda: http_server.running(bare()),
+        "bare route": lambda: http_server.running(bare_route()),
         "rest": lambda: http_server.running(application.create_app(shop)),
         "resources": lambda: resources.serve(shop),
         "pox": lambda: pox.serve(shop),
@@ -113,6 +115,20 @@ def bare() -> Any:
     async def hello() -> dict[str, str]:
         return {"hello": "world"}
 
+    return app
+
+
+def bare_route() -> Any:
+    """The same without what the framework does to the parameters and the result of a function."""
+    from fastapi import FastAPI, Request
+    from fastapi.responses import JSONResponse, Response
+
+    app = FastAPI()
+
+    async def hello(request: Request) -> Response:
+        return JSONResponse({"hello": "world"})
+
+    app.add_route("/hello", hello)
     return app
 
 

@@ -95,7 +95,7 @@ def test_reads_over_http_are_measured_beside_a_bare_framework(tmp_path: Path) ->
     options = ["--seconds", "0.3", "--connections", "4", "--rounds", "1"]
     result = run("rest", tmp_path / "out.json", *options)
     assert list(result["reads"]) == [
-        "fastapi", "rest", "not modified", "hypermedia", "resources", "pox",
+        "fastapi", "bare route", "rest", "not modified", "hypermedia", "resources", "pox",
     ]  # fmt: skip
     for read in result["reads"].values():
         load = read["load"]["4"]

@@ -7,6 +7,13 @@ One call, through every binding there is:
     ```{one-call}
     ```
 
+Its bytes in two of them, which the reader chooses, beside each other; the two named are the first:
+
+.. code-block:: markdown
+
+    ```{two-calls} binary grpc
+    ```
+
 The annotated bytes of some calls through one binding, a call on each line:
 
 .. code-block:: markdown
@@ -179,10 +186,23 @@ class _WireDirective(SphinxDirective):
         return _dissections(binding, asyncio.run(record(binding, calls)))
 
 
-class OneCall(_WireDirective):
-    """``one-call``: the same call through every protocol, oldest first."""
+def _protocols() -> list[Binding]:
+    """Oldest first. Some bindings are another server for bytes that are shown already."""
+    different = [each for each in BINDINGS.values() if each.bytes_of == each.name]
+    return sorted(different, key=lambda binding: (binding.year, binding.name))
 
-    option_spec: ClassVar[OptionSpec] = {"call": directives.unchanged_required}
+
+class OneCall(_WireDirective):
+    """``one-call``: the same call through every protocol, oldest first.
+
+    With ``:bytes:``, the name of the page with `two-calls`, its bytes are linked to; without, they
+    are folded away below each.
+    """
+
+    option_spec: ClassVar[OptionSpec] = {
+        "call": directives.unchanged_required,
+        "bytes": directives.unchanged_required,
+    }
 
     def run(self) -> list[nodes.Node]:
         """Return a section for each protocol."""
@@ -190,20 +210,21 @@ class OneCall(_WireDirective):
             call = Call.parse(self.options.get("call", "get_customer(42)"))
         except CallError as error:
             raise self.error(f"one-call: {error}") from error
-        # Some bindings are another server for bytes that are shown already.
-        different = [each for each in BINDINGS.values() if each.bytes_of == each.name]
-        ordered = sorted(different, key=lambda binding: (binding.year, binding.name))
-        return [self._section(binding, call) for binding in ordered]
+        return [self._section(binding, call) for binding in _protocols()]
 
     def _section(self, binding: Binding, call: Call) -> nodes.section:
         dissections = self.record(binding, [call])
         ribbons = "".join(_ribbon(each, direction) for direction, each in dissections.items())
-        views = _views(dissections, f"{binding.title}, {call.text}")
-        content = (
-            f'<p class="rc-call-ancestor">After {escape(binding.ancestor)}</p>{ribbons}'
-            f'<details class="rc-call-bytes"><summary>Every byte of {escape(binding.title)}, '
-            f"with its label</summary>{views}</details>"
-        )
+        content = f'<p class="rc-call-ancestor">After {escape(binding.ancestor)}</p>{ribbons}'
+        says = f"Every byte of {escape(binding.title)}, with its label"
+        if page := self.options.get("bytes"):
+            uri = self.env.app.builder.get_relative_uri(self.env.docname, page)
+            content += (
+                f'<p class="rc-call-more"><a href="{uri}#bytes-{binding.name}">{says}</a></p>'
+            )
+        else:
+            views = _views(dissections, f"{binding.title}, {call.text}")
+            content += f'<details class="rc-call-bytes"><summary>{says}</summary>{views}</details>'
         section = nodes.section(
             "",
             nodes.title("", f"{binding.year}: {binding.title}"),
@@ -215,6 +236,56 @@ class OneCall(_WireDirective):
         self.set_source_info(section)
         self.state.document.note_explicit_target(section, section)
         return section
+
+
+class TwoCalls(_WireDirective):
+    """``two-calls LEFT RIGHT``: the bytes of a call in two protocols, chosen by the reader.
+
+    Without its script the page has all protocols below each other, folded away.
+    """
+
+    required_arguments = 2
+    option_spec: ClassVar[OptionSpec] = {"call": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        """Return the choice and a block for each protocol."""
+        try:
+            call = Call.parse(self.options.get("call", "get_customer(42)"))
+        except CallError as error:
+            raise self.error(f"two-calls: {error}") from error
+        protocols = _protocols()
+        names = [binding.name for binding in protocols]
+        for chosen in self.arguments:
+            if chosen not in names:
+                raise self.error(f"two-calls: no binding {chosen!r}; there is {', '.join(names)}")
+        left, right = self.arguments
+        choice = "".join(
+            f'<label>{place} <select name="{place.lower()}">'
+            + "".join(_option(binding, binding.name == chosen) for binding in protocols)
+            + "</select></label>"
+            for place, chosen in (("Left", left), ("Right", right))
+        )
+        panels = "".join(self._panel(binding, call) for binding in protocols)
+        content = (
+            f'<div class="rc-two"><form class="rc-two-choice" hidden>{choice}'
+            f'<output aria-live="polite"></output></form><div class="rc-two-panels">{panels}</div>'
+            "</div>"
+        )
+        return [nodes.raw("", content, format="html")]
+
+    def _panel(self, binding: Binding, call: Call) -> str:
+        dissections = self.record(binding, [call])
+        out, back = (len(dissections[direction].data) for direction in Direction)
+        views = _views(dissections, f"{binding.title}, {call.text}")
+        return (
+            f'<details id="bytes-{binding.name}" data-out="{out}" data-back="{back}">'
+            f"<summary>{binding.year}: {escape(binding.title)}</summary>{views}</details>"
+        )
+
+
+def _option(binding: Binding, selected: bool) -> str:
+    mark = " selected" * selected
+    return f'<option value="{binding.name}"{mark}>{binding.year}: {escape(binding.title)}</option>'
 
 
 class WireView(_WireDirective):
@@ -254,11 +325,13 @@ def _add_assets(app: Sphinx) -> None:
     app.config.html_static_path.append(str(directory))
     app.add_css_file("wire-view.css")
     app.add_js_file("wire-view.js", type="module")
+    app.add_js_file("two-calls.js", type="module")
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Register the directives."""
     app.connect("builder-inited", _add_assets)
     app.add_directive("one-call", OneCall)
+    app.add_directive("two-calls", TwoCalls)
     app.add_directive("wire-view", WireView)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

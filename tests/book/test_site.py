@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from xml.etree import ElementTree
 
@@ -222,17 +223,63 @@ def test_without_scripts_the_book_can_be_read(open_page: Open) -> None:
     expect(page.locator("#search-open")).to_be_hidden()
 
 
+# ---- One call, every way -------------------------------------------------------------------------
+
+
+def shown(page: Page) -> list[str]:
+    """The names of the protocols whose bytes are shown, from left to right."""
+    places: list[list[Any]] = page.locator(".rc-two-panels > details").evaluate_all(
+        "panels => panels.map((each) => [each.offsetTop, each.offsetLeft, each.id])"
+    )
+    return [name.removeprefix("bytes-") for _, _, name in sorted(places)]
+
+
+def test_two_protocols_are_chosen_and_stand_beside_each_other(open_page: Open) -> None:
+    page = open_page("book/one-call.html").page
+    assert shown(page) == ["binary", "grpc"]
+    left, right = (page.get_by_role("combobox", name=name) for name in ("Left", "Right"))
+    left.select_option("rest")
+    assert shown(page) == ["rest", "grpc"]
+    right.select_option("rest")
+    assert shown(page) == ["grpc", "rest"]
+    right.select_option("text")
+    assert shown(page) == ["grpc", "text"]
+    said = page.locator(".rc-two output").inner_text()
+    panels = page.locator(".rc-two-panels > details").all()
+    sizes = [
+        sum(int(panel.get_attribute(f"data-{way}") or 0) for way in ("out", "back"))
+        for panel in panels
+    ]
+    assert all(f"{size:,} bytes" in said for size in sizes)
+    assert f"{sizes[0] / sizes[1]:.1f} times fewer on the right" in said
+    assert axe_violations(page) == []
+
+
+def test_the_landing_page_leads_to_the_bytes_of_a_protocol(open_page: Open) -> None:
+    page = open_page("index.html").page
+    page.locator("#call-cgi .rc-call-more a").click()
+    page.wait_for_url(re.compile(r"book/one-call\.html#bytes-cgi$"))
+    assert shown(page) == ["cgi", "grpc"]
+
+
+def test_without_scripts_the_bytes_can_be_unfolded(open_page: Open) -> None:
+    page = open_page("book/one-call.html", java_script_enabled=False).page
+    expect(page.locator(".rc-two form")).to_be_hidden()
+    page.locator("#bytes-text summary").click()
+    expect(page.locator("#bytes-text figure.rc-wire").first).to_be_visible()
+
+
 # ---- Paper ---------------------------------------------------------------------------------------
 
 
 def test_on_paper_the_frame_is_gone_and_collapsed_blocks_are_open(open_page: Open) -> None:
-    page = open_page("index.html", color_scheme="dark").page
+    page = open_page("chapters/rest.html", color_scheme="dark").page
     page.emulate_media(media="print")
     for part in (".rc-bar", "#site-navigation", ".rc-contents", ".rc-turn", ".rc-footer"):
         expect(page.locator(part)).to_be_hidden()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.locator("details[open]").count() == 0
-    expect(page.locator("details figure.rc-wire").first).to_be_visible()
+    expect(page.locator("details p").first).to_be_visible()
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("main details:not([open])").count() == 0

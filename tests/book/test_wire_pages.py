@@ -61,6 +61,27 @@ def test_one_call_shows_the_real_bytes_of_every_protocol(tmp_path: Path) -> None
         assert any(name.encode(charset) in plain for charset in ("utf-8", "cp037"))
 
 
+def test_the_bytes_of_one_call_may_stand_on_another_page(tmp_path: Path) -> None:
+    pages = {
+        "index.md": "# Home\n\n```{one-call}\n:bytes: bytes\n```\n",
+        "bytes.md": "---\norphan: true\n---\n# Bytes\n\n```{two-calls} text binary\n```\n",
+    }
+    built = build(tmp_path, pages, EXTENSIONS)
+    assert built.warnings == ""
+    assert built.page().select("details") == []
+    links = [link["href"] for link in built.page().select(".rc-call-more a")]
+    panels = built.page("bytes").select(".rc-two-panels > details")
+    assert links == [f"bytes.html#{panel['id']}" for panel in panels]
+    assert len(panels) == len({each.bytes_of for each in BINDINGS.values()})
+    for panel in panels:
+        out, _ = panel.select("figure.rc-wire")
+        assert out.select_one("figcaption").text.startswith(panel.summary.text[6:])
+        assert int(panel["data-out"]) > 0
+        assert int(panel["data-back"]) > 0
+    chosen = built.page("bytes").select("option[selected]")
+    assert [option["value"] for option in chosen] == ["text", "binary"]
+
+
 def test_radio_groups_of_one_page_are_kept_apart(tmp_path: Path) -> None:
     built = build(tmp_path, {"index.md": "# Home\n\n```{one-call}\n```\n"}, EXTENSIONS)
     groups = [
@@ -88,6 +109,8 @@ def test_a_refusal_of_the_shop_is_shown_like_any_reply(tmp_path: Path) -> None:
         ("{wire-view} text\n", "write the calls as content"),
         ("{wire-view} text\nfrobnicate(1)", "the shop has no method 'frobnicate'"),
         ("{one-call}\n:call: nonsense\n", "'nonsense' is not a call"),
+        ("{two-calls} text morse\n", "no binding 'morse'; there is mainframe"),
+        ("{two-calls} text binary\n:call: nonsense\n", "'nonsense' is not a call"),
     ],
 )
 def test_a_mistake_stops_the_build(tmp_path: Path, directive: str, complaint: str) -> None:

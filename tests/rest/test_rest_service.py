@@ -487,6 +487,15 @@ async def test_compressed_and_plain_bytes_have_different_tags() -> None:
         )
 
 
+async def test_compression_inside_of_the_contract_breaks_it() -> None:
+    app = create_app(stock(Shop()), [])
+    packed = ContractMiddleware(Compression(app, smallest=10), CONTRACT)
+    async with talking(chain(packed, [RequestIds])) as client:
+        assert (await client.get("/customers/42")).status_code == 200
+        gzip = {"accept-encoding": "gzip"}
+        problem(await client.get("/customers/42", headers=gzip), 500, "server_failed")
+
+
 async def test_a_fault_is_a_problem_and_its_trace_is_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -11,7 +11,17 @@ from typing import Any
 from urllib.parse import unquote_plus
 from xml.sax.saxutils import unescape
 
-from construct import Bytes, IfThenElse, Optional, Peek, RepeatUntil, Struct, Switch, this
+from construct import (
+    Bytes,
+    Construct,
+    IfThenElse,
+    Optional,
+    Peek,
+    RepeatUntil,
+    Struct,
+    Switch,
+    this,
+)
 
 from remotecalls.wire.dissect import (
     Dissection,
@@ -181,7 +191,7 @@ def body_by_type(context: Any) -> Layout:
     return FORM if media_type == "application/x-www-form-urlencoded" else TEXT
 
 
-class _BodyByType(Struct):  # type: ignore[misc]  # construct has no types
+class _BodyByType(Construct):  # type: ignore[misc]  # construct has no types
     """A body in the layout of its media type."""
 
     def _parse(self, stream: Any, context: Any, path: str) -> Any:
