@@ -44,11 +44,23 @@ class GrpcServer:
     """
 
     def __init__(
-        self, server: grpc.aio.Server, address: Address, health_service: health.aio.HealthServicer
+        self,
+        server: grpc.aio.Server,
+        address: Address,
+        health_service: health.aio.HealthServicer,
+        names: Sequence[str],
     ) -> None:
         self.address = address
         self._server = server
         self._health = health_service
+        self._names = [EVERYTHING, *names]
+
+    async def say_serving(self, serving: bool) -> None:
+        """Say by the health protocol whether it is serving. It goes on doing so either way."""
+        response = health_pb2.HealthCheckResponse
+        status = response.SERVING if serving else response.NOT_SERVING
+        for name in self._names:
+            await self._health.set(name, status)
 
     async def serve_no_more(self, grace: float) -> None:
         """Say that it is not serving, take no new call, and let those in progress finish.
@@ -100,9 +112,8 @@ async def running(
     )
     address = Address(host, _listen(server, host, port, credentials))
     await server.start()
-    for name in [EVERYTHING, *names]:
-        await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
-    started = GrpcServer(server, address, healthy)
+    started = GrpcServer(server, address, healthy, names)
+    await started.say_serving(True)
     try:
         yield started
     finally:
