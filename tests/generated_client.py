@@ -20,13 +20,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from remotecalls.bindings import BINDINGS
-from remotecalls.rest.http_client import failures_named, refusal, utf8
+from remotecalls.rest.refusals import refusal, utf8
 from remotecalls.rest.specification import OPENAPI
 from remotecalls.shop import Customer, InvalidArgument, Order
 from remotecalls.shop.domain import check_customer_id, check_page, format_money
 from remotecalls.wire.address import Address
 from remotecalls.wire.deadline import Deadline
 from remotecalls.wire.errors import ProtocolError
+from remotecalls.wire.http_client import failures_named
 
 PACKAGE = "generated_shop_client"
 PAGE = 100

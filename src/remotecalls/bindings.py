@@ -303,5 +303,15 @@ BINDINGS = {
             dissect=_of("remotecalls.grpc.http2_dissector", "dissect_http2"),
             refusal_says="",
         ),
+        Binding(
+            name="transcoded",
+            title="JSON, turned into gRPC by a proxy",
+            year=2017,
+            ancestor="google.api.http and Envoy's transcoder",
+            serve=_of("remotecalls.grpc.transcoded", "serve"),
+            connect=_of("remotecalls.grpc.json_client", "connect"),
+            dissect=dissect_http,
+            refusal_says="Request Header Fields Too Large",
+        ),
     ]
 }

@@ -62,6 +62,7 @@ def serve(name: str, host: str, port: int, database: str | None, exit_with_paren
     The first line says where it listens; a line follows for each request. Ctrl-C stops it.
     """
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", level=logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a client's requests are not ours
     try:
         if name == "book":
             _serve_book(host, port)

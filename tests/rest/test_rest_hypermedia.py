@@ -10,7 +10,6 @@ import pytest
 
 from remotecalls.rest import hypermedia_client, rest
 from remotecalls.rest.application import create_app
-from remotecalls.rest.http_client import HTTPClient
 from remotecalls.rest.http_server import running
 from remotecalls.rest.hypermedia_client import HypermediaClient, Walker
 from remotecalls.rest.moved import Moved
@@ -18,6 +17,7 @@ from remotecalls.rest.representations import HAL
 from remotecalls.shop import InvalidArgument, Shop
 from remotecalls.shop.sample import stock
 from remotecalls.wire.errors import ProtocolError
+from remotecalls.wire.http_client import HTTPClient
 
 
 async def test_a_service_that_renames_every_resource_keeps_its_clients() -> None:

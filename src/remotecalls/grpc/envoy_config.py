@@ -134,10 +134,15 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.3f}s"
 
 
-def _listener(network_filter: Config) -> Config:
+ANY_PORT = Address("127.0.0.1", 0)
+
+
+def _listener(listen: Address, network_filter: Config) -> Config:
     return {
         "name": LISTENER,
-        "address": _address(Address("127.0.0.1", 0)),
+        "address": _address(listen),
+        # Two servers on one port would each get half of the connections, and no error.
+        "enable_reuse_port": False,
         "filter_chains": [{"filters": [network_filter]}],
     }
 
@@ -150,7 +155,7 @@ def layer_4(endpoints: Sequence[Address]) -> Config:
         "cluster": CLUSTER,
     }
     return _bootstrap(
-        _listener({"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}),
+        _listener(ANY_PORT, {"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}),
         cluster(endpoints, http2=False),
     )
 
@@ -159,6 +164,7 @@ def layer_7(
     endpoints: Sequence[Address],
     policy: TrafficPolicy | None = None,
     *,
+    listen: Address = ANY_PORT,
     http_filters: Sequence[Config] = (),
     request_headers_to_remove: Sequence[str] = (),
 ) -> Config:
@@ -167,6 +173,7 @@ def layer_7(
     Args:
         endpoints: the servers behind.
         policy: what is done with them.
+        listen: where; the port 0 is any that is free.
         http_filters: before the last one, which sends a call on.
         request_headers_to_remove: that no client may bring with it.
     """
@@ -203,7 +210,8 @@ def layer_7(
         "http_filters": [*http_filters, _http_filter("router", "Router")],
     }
     return _bootstrap(
-        _listener({"name": _MANAGER, "typed_config": manager}), cluster(endpoints, policy)
+        _listener(listen, {"name": _MANAGER, "typed_config": manager}),
+        cluster(endpoints, policy),
     )
 
 
@@ -230,7 +238,11 @@ def transcoder(descriptors: bytes, services: Sequence[str]) -> Config:
         proto_descriptor_bin=base64.b64encode(descriptors).decode(),
         services=list(services),
         convert_grpc_status=True,
-        print_options={"always_print_primitive_fields": True, "preserve_proto_field_names": True},
+        print_options={
+            "always_print_primitive_fields": True,
+            "preserve_proto_field_names": True,
+            "stream_newline_delimited": True,
+        },
         request_validation_options={
             "reject_unknown_method": True,
             "reject_unknown_query_parameters": True,

@@ -13,6 +13,7 @@ import re
 import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
+from google.rpc import status_pb2
 
 from remotecalls.grpc.statuses import (
     BAD_REQUEST,
@@ -64,15 +65,18 @@ def failure_of(error: grpc.aio.AioRpcError, address: Address, deadline: Deadline
     """
     code, details = error.code(), error.details() or ""
     try:
-        if (status := rich_status_of(error)) and (reason := reason_of(status)):
-            return _named(reason, status.message)
+        if (status := rich_status_of(error)) and (named := named_failure(status)):
+            return named
     except (ValueError, DecodeError) as contradiction:
         return ProtocolError(f"{address} sent a status that cannot be read: {contradiction}")
     return _unnamed(code, details, address, deadline)
 
 
-def _named(reason: str, message: str) -> Exception:
-    """The exception for a reason of this service."""
+def named_failure(status: status_pb2.Status) -> Exception | None:
+    """The exception for a rich status that gives a reason of this service."""
+    reason, message = reason_of(status), status.message
+    if not reason:
+        return None
     if reason == BAD_REQUEST:
         return ProtocolError(f"the server refused the bytes: {message}")
     if reason == SERVER_FAILED:

@@ -9,13 +9,14 @@ from typing import Any
 
 import httpx
 
-from remotecalls.rest.http_client import HTTPClient, refusal, utf8
 from remotecalls.rest.problems import MEDIA_TYPE
+from remotecalls.rest.refusals import refusal, utf8
 from remotecalls.rest.representations import JSON, LINES, Paths
 from remotecalls.shop import Customer, InvalidArgument, Order
 from remotecalls.shop.domain import check_customer_id, check_page, format_money, parse_money
 from remotecalls.wire.address import Address
-from remotecalls.wire.errors import FrameTooLarge, ProtocolError
+from remotecalls.wire.errors import ProtocolError
+from remotecalls.wire.http_client import HTTPClient, lines_of
 
 LONGEST_LINE = 10_000
 PATHS = Paths()
@@ -77,15 +78,8 @@ class RestClient:
             if not response.is_success:
                 response._content = b"".join([part async for part in parts])
                 raise problem_of(response)
-            rest = b""
-            async for part in parts:
-                *lines, rest = (rest + part).split(b"\n")
-                for line in lines:
-                    yield read_order(parsed(line))
-                if len(rest) > LONGEST_LINE:
-                    raise FrameTooLarge(f"a line of over {LONGEST_LINE:,} bytes")
-            if rest:
-                raise ProtocolError(f"the last line does not end: {rest[:40]!r}")
+            async for line in lines_of(parts, LONGEST_LINE):
+                yield read_order(parsed(line))
 
     async def _call(self, method: str, url: str, document: dict[str, Any] | None = None) -> Any:
         options: dict[str, Any] = {}

@@ -24,8 +24,8 @@ from remotecalls.rest.asgi import App, Message, Receive, Scope, Send
 from remotecalls.rest.bodies import BodyLate, BodyTooLarge, ClientLeft, read_body
 from remotecalls.rest.client import members, parsed
 from remotecalls.rest.graphql_schema import Context, Feed, create_schema
-from remotecalls.rest.http_client import HTTPClient, refusal, utf8
 from remotecalls.rest.http_server import RunningServer, running
+from remotecalls.rest.refusals import refusal, utf8
 from remotecalls.rest.strict_json import JSONError, parse_json
 from remotecalls.shop import Customer, InvalidArgument, Order, Shop
 from remotecalls.shop.domain import (
@@ -37,6 +37,7 @@ from remotecalls.shop.domain import (
 )
 from remotecalls.wire.address import Address
 from remotecalls.wire.errors import ProtocolError, ServerFailed
+from remotecalls.wire.http_client import HTTPClient
 
 URL = "/graphql"
 PAGE = 100

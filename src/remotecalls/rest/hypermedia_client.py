@@ -17,12 +17,13 @@ from typing import Any
 import uritemplate
 
 from remotecalls.rest.client import members, parsed, problem_of, read_customer, read_order
-from remotecalls.rest.http_client import HTTPClient, utf8
+from remotecalls.rest.refusals import utf8
 from remotecalls.rest.representations import HAL
 from remotecalls.shop import Customer, InvalidArgument, Order
 from remotecalls.shop.domain import check_change, check_customer_id, check_page, format_money
 from remotecalls.wire.address import Address
 from remotecalls.wire.errors import ProtocolError
+from remotecalls.wire.http_client import HTTPClient
 
 Document = dict[str, Any]
 PAGE = 100

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from xml.etree.ElementTree import Element, ParseError, SubElement, XMLPullParser, tostring
 
 from remotecalls.rest import wsgi_server, xml_documents
-from remotecalls.rest.http_client import HTTPClient, refusal
 from remotecalls.rest.http_server import RunningServer
+from remotecalls.rest.refusals import refusal
 from remotecalls.rest.representations import XML, customer_document, order_document
 from remotecalls.shop import Customer, InvalidArgument, Order, Shop, ShopError
 from remotecalls.shop.domain import format_money, parse_money
 from remotecalls.wire.address import Address
 from remotecalls.wire.errors import ConnectionLost, FrameTooLarge, ProtocolError
+from remotecalls.wire.http_client import HTTPClient
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -22,8 +22,8 @@ from starlette.routing import Route
 
 from remotecalls.rest.bodies import BodyLate, BodyTooLarge, ClientLeft, read_body
 from remotecalls.rest.client import members, parsed, read_customer, read_order
-from remotecalls.rest.http_client import HTTPClient, refusal, utf8
 from remotecalls.rest.http_server import RunningServer, running
+from remotecalls.rest.refusals import refusal, utf8
 from remotecalls.rest.representations import customer_document, order_document
 from remotecalls.rest.strict_json import JSONError, parse_json
 from remotecalls.shop import Customer, Order, Shop, ShopError
@@ -31,6 +31,7 @@ from remotecalls.shop.domain import check_customer_id, check_page, format_money,
 from remotecalls.shop.offload import off_the_loop
 from remotecalls.wire.address import Address
 from remotecalls.wire.errors import ProtocolError
+from remotecalls.wire.http_client import HTTPClient
 
 Document = dict[str, Any]
 Value = TypeVar("Value", int, str)

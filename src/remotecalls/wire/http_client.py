@@ -14,14 +14,12 @@ from typing import Any
 
 import httpx
 
-from remotecalls.shop import InvalidArgument, ShopError
 from remotecalls.wire.address import Address
 from remotecalls.wire.deadline import Deadline
 from remotecalls.wire.errors import (
     ConnectionLost,
     FrameTooLarge,
     ProtocolError,
-    ServerFailed,
     Unavailable,
 )
 
@@ -132,29 +130,23 @@ class HTTPClient:
                 yield data
 
 
-def refusal(code: object, message: object) -> Exception:
-    """The exception for an error that a server named.
+async def lines_of(parts: AsyncIterator[bytes], longest: int) -> AsyncIterator[bytes]:
+    """The lines of a body, without their ends, as they arrive.
 
     Args:
-        code: `bad_request`, `server_failed`, or the code of a `ShopError`.
-        message: for a person.
-    """
-    if code == "server_failed":
-        return ServerFailed(str(message))
-    try:
-        return ShopError.from_code(str(code), str(message))
-    except KeyError:
-        return ProtocolError(f"the server refused the request: {code}: {message}")
-
-
-def utf8(text: str) -> str:
-    """A text that can be sent.
+        parts: of the body.
+        longest: bytes of a line.
 
     Raises:
-        InvalidArgument: it holds half of a character, which UTF-8 cannot write.
+        FrameTooLarge: a line is longer.
+        ProtocolError: the last line does not end.
     """
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidArgument(f"{text!r} cannot be written as UTF-8") from error
-    return text
+    rest = b""
+    async for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            yield line
+        if len(rest) > longest:
+            raise FrameTooLarge(f"a line of over {longest:,} bytes")
+    if rest:
+        raise ProtocolError(f"the last line does not end: {rest[:40]!r}")
