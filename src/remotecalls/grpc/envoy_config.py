@@ -246,6 +246,9 @@ def transcoder(descriptors: bytes, services: Sequence[str]) -> Config:
         request_validation_options={
             "reject_unknown_method": True,
             "reject_unknown_query_parameters": True,
+            # Without it a body could name another customer than the path, which is what rules of
+            # access, caches and logs have seen.
+            "reject_binding_body_field_collisions": True,
         },
     )
 
