@@ -106,9 +106,7 @@ scalars = (
     st.integers(-(2**70), 2**70)
     | st.booleans()
     | st.none()
-    | st.sampled_from(
-        ["5", "nonsense", "", " 5", "-0", "5.0", "1e1", "005", 5.0, 1.5, 1e300, [], {}]
-    )
+    | st.sampled_from(["5", "nonsense", "", " 5", "005", 5.0, 1.5, 1e300, [], {}])
 )
 bodies = st.fixed_dictionaries(
     {},
@@ -127,7 +125,10 @@ def test_whatever_is_ordered_the_page_answers_as_envoy_does() -> None:
             loop = asyncio.get_running_loop()
 
             @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-            @given(bodies, st.sampled_from(["42", "7", "43", "0"]) | st.text(max_size=4).map(quote))
+            @given(
+                bodies,
+                st.sampled_from(["42", "7", "43", "0"]) | st.text("ab:%é ", max_size=4).map(quote),
+            )
             def law(body: dict[str, Any], customer: str) -> None:
                 async def ask() -> list[tuple[int, Any]]:
                     url = f"/v1/customers/{customer}/orders"

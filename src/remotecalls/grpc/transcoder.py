@@ -154,23 +154,26 @@ class Transcoder:
 
 def _request(route: Route, fields: dict[str, str], query: bytes, body: bytes) -> Message:
     """The message that a request of HTTP is."""
-    message = GetMessageClass(route.method.input_type)()
+    message_type = GetMessageClass(route.method.input_type)
     parameters = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     names = [name for name, _ in parameters]
     if len(set(names)) < len(names) or (route.has_body and names):
         raise BadRequest(400, "a parameter that the method does not have")
     try:
+        in_url = ParseDict({**dict(parameters), **fields}, message_type())
         document = json.loads(body) if route.has_body else {}
         if not isinstance(document, dict):
             raise BadRequest(400, "the body is no object")
-        said = {field.name for field in route.method.input_type.fields if field.name in fields}
-        said |= {field.json_name for field in route.method.input_type.fields if field.name in said}
-        if any(document.get(name) is not None for name in said):
-            # What the path says is what caches, logs and rules of access have seen.
-            raise BadRequest(400, "the body has what the path has said")
-        ParseDict({**document, **dict(parameters), **fields}, message)
+        message = ParseDict(document, message_type())
     except (ParseError, ValueError, RecursionError) as error:
         raise BadRequest(400, str(error)) from error
+    for field in route.method.input_type.fields:
+        is_in_body = any(document.get(key) is not None for key in (field.name, field.json_name))
+        differs = getattr(message, field.name) != getattr(in_url, field.name)
+        if field.name in fields and is_in_body and differs:
+            # What the path says is what caches, logs and rules of access have seen.
+            raise BadRequest(400, f"{field.name} is one in the path and another one in the body")
+    message.MergeFrom(in_url)
     return message
 
 
