@@ -19,6 +19,9 @@ from typing import Any
 import grpc
 import grpc.aio
 
+MOST_KEPT = 256
+"""Methods whose handlers are kept."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -65,10 +68,20 @@ class Aspect(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no t
         handler = await continuation(handler_call_details)
         if handler is None:
             return None  # no such method: gRPC answers UNIMPLEMENTED
+        method = handler_call_details.method
+        # A service has one handler for each method, and asks for it at each call.
+        kept: dict[str, tuple[Any, Any]] = self.__dict__.setdefault("_kept", {})
+        if method not in kept or kept[method][0] is not handler:
+            if len(kept) >= MOST_KEPT:
+                kept.clear()  # a front has as many methods as its callers think of
+            kept[method] = handler, self._around_handler(handler, method)
+        return kept[method][1]
+
+    def _around_handler(self, handler: Any, method: str) -> Any:
         kind = f"{_kind(handler.request_streaming)}_{_kind(handler.response_streaming)}"
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         return make(
-            self._wrapped(handler, kind, handler_call_details.method),
+            self._wrapped(handler, kind, method),
             request_deserializer=self.deserializer(handler),
             response_serializer=handler.response_serializer,
         )

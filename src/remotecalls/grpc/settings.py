@@ -52,7 +52,10 @@ class ServerSettings:
         largest_request: bytes of a message; a larger one ends its call with RESOURCE_EXHAUSTED.
         largest_metadata: bytes of a request's headers, counted as HTTP/2 does, with 32 bytes for
             each; more of them end the call with RESOURCE_EXHAUSTED.
-        calls_per_connection: that may be in progress; a client holds back what would be more.
+        calls_per_connection: that may be in progress; a client holds back what would be more. At
+            the limit itself a few calls fail with UNAVAILABLE, "Received RST_STREAM with error code
+            7": gRPC Core answers a call before it has given its place away. So stay above what
+            clients use.
         calls: in progress over all connections; more of them end with RESOURCE_EXHAUSTED.
         keepalive: see there.
         longest_connection: seconds after which a client is asked to connect anew, which gives a
@@ -62,7 +65,7 @@ class ServerSettings:
 
     largest_request: int = 65_536
     largest_metadata: int = 8_192
-    calls_per_connection: int = 100
+    calls_per_connection: int = 1_000
     calls: int = 1_000
     keepalive: Keepalive = Keepalive()
     longest_connection: float | None = None
