@@ -27,7 +27,10 @@ ALLOWED: dict[str, set[str]] = {
     "bindings": {"shop", "wire", "sockets", "rest", "grpc"},
     "envoy": {"wire"},
     "grpc": {"shop", "wire", "process", "envoy"},
-    "notebook": {"shop", "wire", "simulators", "figures", "plots", "sockets", "rest", "bindings"},
+    "notebook": {
+        *("shop", "wire", "simulators", "figures", "plots", "sockets", "rest", "grpc"),
+        *("envoy", "bindings"),
+    },
     "cli": {"shop", "bindings", "booksite", "doctor", "notebook"},
     "__main__": {"cli"},
     "__init__": set(),

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import grpc
 import grpc.aio
 
-from remotecalls.grpc.interception import Aspect, Call
+from remotecalls.grpc.interception import Aspect, Call, CallerLeft
 from remotecalls.grpc.statuses import SERVER_FAILED, abort_with, rich_status, status_of
 from remotecalls.shop import ShopError
 
@@ -32,6 +32,8 @@ class Failing(Aspect):
             raise  # it has its status
         except ShopError as error:
             await abort_with(call.context, status_of(error))
+        except CallerLeft:
+            logger.info("%s: the caller has left", call.method)
         except Exception:
             logger.exception("%s failed", call.method)
             failed = rich_status(

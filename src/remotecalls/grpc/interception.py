@@ -18,6 +18,10 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from grpc._cython.cygrpc import ExecuteBatchError as CallerLeft
+
+__all__ = ["Aspect", "Call", "CallerLeft", "status_name", "write_all"]
+# CallerLeft is what writing to a call that is over raises. gRPC has no public name for it.
 
 MOST_KEPT = 256
 """Methods whose handlers are kept."""
@@ -135,7 +139,7 @@ def status_name(call: Call, failure: BaseException | None) -> str:
         failure: what its handler raised, if it raised.
     """
     code = call.context.code()  # none, until somebody sets it
-    if isinstance(failure, asyncio.CancelledError):
+    if isinstance(failure, asyncio.CancelledError | CallerLeft):
         code = grpc.StatusCode.CANCELLED  # by the caller, or because of the caller's deadline
     elif code is None:
         code = grpc.StatusCode.OK if failure is None else grpc.StatusCode.UNKNOWN
