@@ -370,6 +370,8 @@ class Lab:
     # ------------------------------------------------------------------ inside
 
     def _set_up(self) -> str:
+        # gRPC's library writes what happens to connections to standard error, past Python.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         problem = _environment_problem()
         if problem:
             return f"Lab {self.name!r} cannot run: {problem}"

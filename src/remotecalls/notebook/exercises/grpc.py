@@ -98,11 +98,16 @@ async def two_hops(
 ) -> AsyncIterator[tuple[shop_pb2_grpc.ShopServiceStub, list[float | None]]]:
     """A front that is busy for a while and then relays, and what the shop behind it is given."""
     behind = Remaining()
+    raised: list[Exception] = []
     async with serve(stock(Shop()), interceptors=[behind]) as shop, stub_of(shop.address) as stub:
 
         async def get_customer(request: Any, context: grpc.aio.ServicerContext) -> Any:
             await asyncio.sleep(busy)
-            return await relay(request, context, stub)
+            try:
+                return await relay(request, context, stub)
+            except Exception as error:
+                raised.append(error)
+                raise
 
         handler = grpc.unary_unary_rpc_method_handler(
             get_customer,
@@ -118,6 +123,10 @@ async def two_hops(
         try:
             async with stub_of(Address("127.0.0.1", port)) as client:
                 yield client, behind.seconds
+        except grpc.aio.AioRpcError:
+            if raised:
+                raise raised[0] from None  # what gRPC makes of it says less
+            raise
         finally:
             await front.stop(0)
 
