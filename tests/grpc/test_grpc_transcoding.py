@@ -202,6 +202,19 @@ async def test_a_proxy_whose_server_is_gone_says_so() -> None:
                 await client.get_customer(42)
 
 
+async def test_by_envoy_s_default_the_body_wins_over_the_path() -> None:
+    filters = [transcoder(shop_descriptors(), [transcoded.server.SHOP], reject_collisions=False)]
+    async with (
+        transcoded.server.serve(stock(Shop())) as behind,
+        running_envoy(layer_7([behind.address], http_filters=filters)) as envoy,
+        httpx.AsyncClient(base_url=f"http://{envoy.address(LISTENER)}") as client,
+    ):
+        body = {"customer_id": 7, "change_cents": "-100"}
+        answer = await client.post("/v1/customers/42:changeBalance", json=body)
+    assert answer.status_code == 200
+    assert answer.json()["customer"]["customer_id"] == 7
+
+
 async def test_a_body_cannot_name_another_customer_than_the_path() -> None:
     async with both() as clients:
         for client in clients:

@@ -224,13 +224,18 @@ def _http_filter(name: str, message: str, **config: Any) -> Config:
     return {"name": f"envoy.filters.http.{name}", "typed_config": {"@type": kind, **config}}
 
 
-def transcoder(descriptors: bytes, services: Sequence[str]) -> Config:
+def transcoder(
+    descriptors: bytes, services: Sequence[str], *, reject_collisions: bool = True
+) -> Config:
     """The filter that turns JSON into gRPC and back, by the annotations `google.api.http`.
 
     Args:
         descriptors: a `FileDescriptorSet` with all that the services import, and with the messages
             that a status may carry.
         services: by their full names.
+        reject_collisions: whether a body that contradicts the path is refused. Otherwise, and by
+            Envoy's default, the body wins, and names another customer than the path, which is what
+            rules of access, caches and logs have seen.
     """
     return _http_filter(
         "grpc_json_transcoder",
@@ -246,9 +251,7 @@ def transcoder(descriptors: bytes, services: Sequence[str]) -> Config:
         request_validation_options={
             "reject_unknown_method": True,
             "reject_unknown_query_parameters": True,
-            # Without it a body could name another customer than the path, which is what rules of
-            # access, caches and logs have seen.
-            "reject_binding_body_field_collisions": True,
+            "reject_binding_body_field_collisions": reject_collisions,
         },
     )
 

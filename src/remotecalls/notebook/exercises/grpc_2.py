@@ -76,6 +76,7 @@ async def failed_calls(proxies: int, errors: int) -> int:
 
 async def check_failures(failures: Answer) -> AsyncIterator[Attempt]:
     """Real proxies in front of a server that fails every call."""
+    await in_thread(partial(failures, 1, 1))  # what raises is told before servers are started
     for proxies, errors, message in [
         (1, 5, "One proxy ejects the server when it has failed so many times in a row."),
         (3, 4, "A sidecar stands beside each client. Each has to find out by itself."),
