@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from remotecalls.figures import framing, multiplexing, servers
+from remotecalls.figures import balancing, framing, multiplexing, servers
 from remotecalls.figures.table import Table
 
 
@@ -35,6 +35,9 @@ FIGURES: dict[str, Figure] = {
         multiplexing.describe_result,
         multiplexing.tables,
         multiplexing.event_times,
+    ),
+    "balancing": Figure(
+        balancing.draw, balancing.describe_result, balancing.tables, balancing.event_times
     ),
 }
 """Add the drawing of a simulator here, under the name that it has in `simulators.catalog`."""

@@ -116,7 +116,7 @@ def _panel(
         y += 16
         parts.append(text(facts, _MARGIN, y, tone="muted"))
     else:
-        parts.append(text(facts, width - _MARGIN, y, anchor="end", tone="muted"))
+        parts.append(text(facts, width - _MARGIN - 6, y, anchor="end", tone="muted"))
     y += 6
     for answer in run.answers:
         y += _ROW

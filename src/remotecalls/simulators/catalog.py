@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from remotecalls.simulators import framing, multiplexing, servers
+from remotecalls.simulators import balancing, framing, multiplexing, servers
 from remotecalls.simulators.parameters import Simulator
 
 SIMULATORS: dict[str, Simulator[Any, Any]] = {
     simulator.name: simulator
-    for simulator in (framing.SIMULATOR, servers.SIMULATOR, multiplexing.SIMULATOR)
+    for simulator in (
+        framing.SIMULATOR,
+        servers.SIMULATOR,
+        multiplexing.SIMULATOR,
+        balancing.SIMULATOR,
+    )
 }
 """Add a simulator here and it has controls in the page, a panel in the lab, and the tests."""
