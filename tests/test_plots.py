@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from remotecalls.plots import MARKS, dots
+from remotecalls.plots import MARKS, dots, shares
 
 RATES = {
     "event loop": {"1": 9_100.0, "100": 12_000.0},
@@ -32,6 +32,24 @@ def test_each_value_has_a_mark_at_its_place() -> None:
     loop, threads, processes = groups["c1"]
     assert loop[0] > threads[0] > processes[0]  # the rate, from left to right
     assert loop[1] < threads[1] < processes[1]  # the order of the rows, from top to bottom
+
+
+SPREADS = {"one connection": {"A": 0, "B": 90}, "each call": {"A": 30, "B": 30, "C": 30}}
+
+
+def test_each_part_of_a_bar_has_its_name_and_value_in_order() -> None:
+    plot = shares(SPREADS, x_label="calls", alt="Who got ninety calls.")
+    root = ElementTree.fromstring(plot.svg)
+    svg = "{http://www.w3.org/2000/svg}"
+    texts = {"".join(each.itertext()): each for each in root.iter(f"{svg}text")}
+    assert {"one connection", "each call", "B 90", "A 30", "B 30", "C 30"} <= set(texts)
+    assert "A 0" not in texts
+    places = [float(texts[f"{name} 30"].get("x", "nan")) for name in "ABC"]
+    assert places == sorted(places)
+    colors = re.findall(r"(?:fill|stroke): ([^;\"]+)", plot.svg)
+    assert {color for color in colors if not color.startswith("var(--rc-")} <= {"none"}
+    with pytest.raises(ValueError, match="below 0"):
+        shares({"all": {"A": -1}}, x_label="calls", alt="")
 
 
 def test_every_color_comes_from_the_page() -> None:

@@ -109,6 +109,54 @@ def dots(
     return Plot(_themed(figure, alt), alt)
 
 
+def shares(rows: Mapping[str, Mapping[str, float]], *, x_label: str, alt: str) -> Plot:
+    """One bar a subject, cut into the parts of its series, each with its name and its value.
+
+    Args:
+        rows: subject to series to value, 0 or above. Parts lie in the order of their series.
+        x_label: what the values are, with their unit.
+        alt: what the plot shows, in words.
+
+    Raises:
+        ValueError: a value is below 0, or there are more series than colors.
+    """
+    series = list(dict.fromkeys(name for row in rows.values() for name in row))
+    if len(series) > 6:
+        raise ValueError(f"{len(series)} series: there are colors for 6")
+    if not all(value >= 0 for row in rows.values() for value in row.values()):
+        raise ValueError("no part of a bar is below 0")
+    figure, axes = _axes(height=0.42 * len(rows) + 0.75)
+    for place, row in enumerate(rows.values()):
+        start = 0.0
+        for number, name in enumerate(series):
+            value = row.get(name, 0)
+            if not value:
+                continue
+            axes.barh(
+                place,
+                value,
+                left=start,
+                height=0.7,
+                color=STAND_INS["paper"],
+                edgecolor=STAND_INS[f"c{number + 1}"],
+                linewidth=2,
+            )
+            axes.text(
+                start + value / 2,
+                place,
+                f"{name} {value:,.0f}",
+                ha="center",
+                va="center",
+                color=STAND_INS["ink"],
+                fontsize=svg.TEXT_PIXELS,
+            )
+            start += value
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel(x_label)
+    return Plot(_themed(figure, alt), alt)
+
+
 def _axes(height: float) -> tuple[Figure, Axes]:
     # Importing Matplotlib takes half a second, and nothing of it is needed to serve a shop.
     from matplotlib.backends.backend_svg import FigureCanvasSVG

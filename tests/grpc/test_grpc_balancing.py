@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
 import pytest
@@ -148,6 +148,25 @@ async def test_a_server_is_ejected_after_five_failures_and_comes_back(
             while "B" not in spread(await one_after_another(channel, 3, pause=0.02)):
                 pass
         assert spread(await one_after_another(channel, 90)) == EVENLY
+
+
+async def test_the_whole_policy_of_a_sidecar_at_once(backends: list[Backend]) -> None:
+    policy = TrafficPolicy(
+        lb_policy="LEAST_REQUEST",
+        max_requests_per_connection=10,
+        outlier_detection=OutlierDetection(interval=30, base_ejection_time=30),
+    )
+    # One beside the client, and one beside each server, as a mesh has them.
+    async with AsyncExitStack() as stack:
+        beside_servers = [
+            await stack.enter_async_context(running_envoy(layer_7([backend.address])))
+            for backend in backends
+        ]
+        behind = [envoy.address(LISTENER) for envoy in beside_servers]
+        _, channel = await stack.enter_async_context(through(layer_7(behind, policy)))
+        outcomes = await one_after_another(channel, 90)
+    assert codes(outcomes) == {"OK": 90}
+    assert set(spread(outcomes)) == {"A", "B", "C"}
 
 
 async def test_without_ejection_a_third_of_the_calls_fails_for_as_long_as_it_lasts(

@@ -55,7 +55,7 @@ def test_buf_has_nothing_to_say(tmp_path: Path) -> None:
 
 
 def test_buf_names_what_is_against_the_rules(tmp_path: Path) -> None:
-    changed = image(tmp_path, "uint32 order_id = 1;", "uint32 orderID = 1;")
+    changed = image(tmp_path, "uint32 order_id = 1", "uint32 orderID = 1")
     result = buf("lint", changed)
     assert result.returncode == 100
     assert "shop/v1/shop.proto" in result.stdout

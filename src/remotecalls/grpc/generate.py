@@ -29,7 +29,7 @@ IMAGE = PROTOS / "shop.binpb"
 """The interface as it was last published, which a change must not break."""
 
 PACKAGE = "remotecalls.grpc.generated"
-OURS = ("shop/v1/shop.proto", "shop/v1/reports.proto")
+OURS = ("shop/v1/audience.proto", "shop/v1/shop.proto", "shop/v1/reports.proto")
 VALIDATE = "buf/validate/validate.proto"
 
 HEADER = """\

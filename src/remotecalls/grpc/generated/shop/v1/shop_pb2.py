@@ -28,15 +28,26 @@ _sym_db = _symbol_database.Default()
 
 from remotecalls.grpc.generated.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from remotecalls.grpc.generated.shop.v1 import audience_pb2 as shop_dot_v1_dot_audience__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12shop/v1/shop.proto\x12\x07shop.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\"D\n\x08\x43ustomer\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\rbalance_cents\x18\x03 \x01(\x03\"h\n\x05Order\x12\x10\n\x08order_id\x18\x01 \x01(\r\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\r\x12\x0c\n\x04item\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\r\x12\x18\n\x10unit_price_cents\x18\x05 \x01(\x03\"\x94\x01\n\x0bNewCustomer\x12!\n\x0b\x63ustomer_id\x18\x01 \x01(\rB\x0c\xbaH\t*\x07\x18\xff\xc1\xd7/(\x01\x12\"\n\x04name\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x1e\x32\t^\\P{Cc}*$\x12,\n\rbalance_cents\x18\x03 \x01(\x03\x42\x10\xbaH\r\"\x08\x18\xff\x93\xeb\xdc\x03(\x00\xc8\x01\x01H\x00\x88\x01\x01\x42\x10\n\x0e_balance_cents\"7\n\x12GetCustomerRequest\x12!\n\x0b\x63ustomer_id\x18\x01 \x01(\rB\x0c\xbaH\t*\x07\x18\xff\xc1\xd7/(\x01\":\n\x13GetCustomerResponse\x12#\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x11.shop.v1.Customer\"\x9b\x01\n\x12\x41\x64\x64\x43ustomerRequest\x12!\n\x0b\x63ustomer_id\x18\x01 \x01(\rB\x0c\xbaH\t*\x07\x18\xff\xc1\xd7/(\x01\x12\"\n\x04name\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x1e\x32\t^\\P{Cc}*$\x12,\n\rbalance_cents\x18\x03 \x01(\x03\x42\x10\xbaH\r\"\x08\x18\xff\x93\xeb\xdc\x03(\x00\xc8\x01\x01H\x00\x88\x01\x01\x42\x10\n\x0e_balance_cents\":\n\x13\x41\x64\x64\x43ustomerResponse\x12#\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x11.shop.v1.Customer\"\x80\x01\n\x14\x43hangeBalanceRequest\x12!\n\x0b\x63ustomer_id\x18\x01 \x01(\rB\x0c\xbaH\t*\x07\x18\xff\xc1\xd7/(\x01\x12\x34\n\x0c\x63hange_cents\x18\x02 \x01(\x03\x42\x19\xbaH\x16\"\x11\x18\xff\x93\xeb\xdc\x03(\x81\xec\x94\xa3\xfc\xff\xff\xff\xff\x01\xc8\x01\x01H\x00\x88\x01\x01\x42\x0f\n\r_change_cents\"<\n\x15\x43hangeBalanceResponse\x12#\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x11.shop.v1.Customer\"i\n\x14ListCustomersRequest\x12\x1e\n\x05\x61\x66ter\x18\x01 \x01(\rB\n\xbaH\x07*\x05\x18\xff\xc1\xd7/H\x00\x88\x01\x01\x12\x1d\n\x05limit\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\x64(\x01H\x01\x88\x01\x01\x42\x08\n\x06_afterB\x08\n\x06_limit\"=\n\x15ListCustomersResponse\x12$\n\tcustomers\x18\x01 \x03(\x0b\x32\x11.shop.v1.Customer\"\xa1\x01\n\x11PlaceOrderRequest\x12!\n\x0b\x63ustomer_id\x18\x01 \x01(\rB\x0c\xbaH\t*\x07\x18\xff\xc1\xd7/(\x01\x12\"\n\x04item\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x1e\x32\t^\\P{Cc}*$\x12\x1c\n\x08quantity\x18\x03 \x01(\rB\n\xbaH\x07*\x05\x18\x8fN(\x01\x12\'\n\x10unit_price_cents\x18\x04 \x01(\x03\x42\r\xbaH\n\"\x08\x18\xff\x93\xeb\xdc\x03(\x01\"3\n\x12PlaceOrderResponse\x12\x1d\n\x05order\x18\x01 \x01(\x0b\x32\x0e.shop.v1.Order\"8\n\x13StreamOrdersRequest\x12!\n\x0b\x63ustomer_id\x18\x01 \x01(\rB\x0c\xbaH\t*\x07\x18\xff\xc1\xd7/(\x01\"5\n\x14StreamOrdersResponse\x12\x1d\n\x05order\x18\x01 \x01(\x0b\x32\x0e.shop.v1.Order\"I\n\x17\x42ulkAddCustomersRequest\x12.\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x14.shop.v1.NewCustomerB\x06\xbaH\x03\xd8\x01\x03\"^\n\x18\x42ulkAddCustomersResponse\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\r\x12\x0f\n\x07refused\x18\x02 \x01(\r\x12\"\n\x08refusals\x18\x03 \x03(\x0b\x32\x10.shop.v1.Refusal\"Q\n\x07Refusal\x12\x10\n\x08position\x18\x01 \x01(\r\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\r\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"]\n\x0b\x43hatRequest\x12!\n\x04join\x18\x01 \x01(\x0b\x32\x11.shop.v1.ChatJoinH\x00\x12\x1a\n\x04text\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xe8\x07H\x00\x42\x0f\n\x06\x61\x63tion\x12\x05\xbaH\x02\x08\x01\"R\n\x08\x43hatJoin\x12\"\n\x04room\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x1e\x32\t^\\P{Cc}*$\x12\"\n\x04name\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x1e\x32\t^\\P{Cc}*$\"\x8a\x01\n\x0c\x43hatResponse\x12%\n\x06joined\x18\x01 \x01(\x0b\x32\x13.shop.v1.ChatJoinedH\x00\x12\'\n\x07message\x18\x02 \x01(\x0b\x32\x14.shop.v1.ChatMessageH\x00\x12!\n\x04left\x18\x03 \x01(\x0b\x32\x11.shop.v1.ChatLeftH\x00\x42\x07\n\x05\x65vent\"0\n\nChatJoined\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cparticipants\x18\x02 \x01(\r\";\n\x0b\x43hatMessage\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x04\".\n\x08\x43hatLeft\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cparticipants\x18\x02 \x01(\r2\xdc\x06\n\x0bShopService\x12p\n\x0bGetCustomer\x12\x1b.shop.v1.GetCustomerRequest\x1a\x1c.shop.v1.GetCustomerResponse\"&\x90\x02\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/customers/{customer_id}\x12\x62\n\x0b\x41\x64\x64\x43ustomer\x12\x1b.shop.v1.AddCustomerRequest\x1a\x1c.shop.v1.AddCustomerResponse\"\x18\x82\xd3\xe4\x93\x02\x12\"\r/v1/customers:\x01*\x12\x84\x01\n\rChangeBalance\x12\x1d.shop.v1.ChangeBalanceRequest\x1a\x1e.shop.v1.ChangeBalanceResponse\"4\x82\xd3\xe4\x93\x02.\")/v1/customers/{customer_id}:changeBalance:\x01*\x12h\n\rListCustomers\x12\x1d.shop.v1.ListCustomersRequest\x1a\x1e.shop.v1.ListCustomersResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/customers\x12t\n\nPlaceOrder\x12\x1a.shop.v1.PlaceOrderRequest\x1a\x1b.shop.v1.PlaceOrderResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/v1/customers/{customer_id}/orders:\x01*\x12|\n\x0cStreamOrders\x12\x1c.shop.v1.StreamOrdersRequest\x1a\x1d.shop.v1.StreamOrdersResponse\"-\x90\x02\x01\x82\xd3\xe4\x93\x02$\x12\"/v1/customers/{customer_id}/orders0\x01\x12Y\n\x10\x42ulkAddCustomers\x12 .shop.v1.BulkAddCustomersRequest\x1a!.shop.v1.BulkAddCustomersResponse(\x01\x12\x37\n\x04\x43hat\x12\x14.shop.v1.ChatRequest\x1a\x15.shop.v1.ChatResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12shop/v1/shop.proto\x12\x07shop.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x16shop/v1/audience.proto\"P\n\x08\x43ustomer\x12\x19\n\x0b\x63ustomer_id\x18\x01 \x01(\rB\x04\xa0\xbb\x18\x01\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1b\n\rbalance_cents\x18\x03 \x01(\x03\x42\x04\xa0\xbb\x18\x02\"z\n\x05Order\x12\x16\n\x08order_id\x18\x01 \x01(\rB\x04\xa0\xbb\x18\x01\x12\x19\n\x0b\x63ustomer_id\x18\x02 \x01(\rB\x04\xa0\xbb\x18\x01\x12\x0c\n\x04item\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\r\x12\x1e\n\x10unit_price_cents\x18\x05 \x01(\x03\x42\x04\xa0\xbb\x18\x02\"\x94\x01\n\x0bNewCustomer\x12!\n\x0b\x63ustomer_id\x18\x01 \x01(\rB\x0c\xbaH\t*\x07\x18\xff\xc1\xd7/(\x01\x12\"\n\x04name\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x1e\x32\t^\\P{Cc}*$\x12,\n\rbalance_cents\x18\x03 \x01(\x03\x42\x10\xbaH\r\"\x08\x18\xff\x93\xeb\xdc\x03(\x00\xc8\x01\x01H\x00\x88\x01\x01\x42\x10\n\x0e_balance_cents\"7\n\x12GetCustomerRequest\x12!\n\x0b\x63ustomer_id\x18\x01 \x01(\rB\x0c\xbaH\t*\x07\x18\xff\xc1\xd7/(\x01\":\n\x13GetCustomerResponse\x12#\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x11.shop.v1.Customer\"\x9b\x01\n\x12\x41\x64\x64\x43ustomerRequest\x12!\n\x0b\x63ustomer_id\x18\x01 \x01(\rB\x0c\xbaH\t*\x07\x18\xff\xc1\xd7/(\x01\x12\"\n\x04name\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x1e\x32\t^\\P{Cc}*$\x12,\n\rbalance_cents\x18\x03 \x01(\x03\x42\x10\xbaH\r\"\x08\x18\xff\x93\xeb\xdc\x03(\x00\xc8\x01\x01H\x00\x88\x01\x01\x42\x10\n\x0e_balance_cents\":\n\x13\x41\x64\x64\x43ustomerResponse\x12#\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x11.shop.v1.Customer\"\x80\x01\n\x14\x43hangeBalanceRequest\x12!\n\x0b\x63ustomer_id\x18\x01 \x01(\rB\x0c\xbaH\t*\x07\x18\xff\xc1\xd7/(\x01\x12\x34\n\x0c\x63hange_cents\x18\x02 \x01(\x03\x42\x19\xbaH\x16\"\x11\x18\xff\x93\xeb\xdc\x03(\x81\xec\x94\xa3\xfc\xff\xff\xff\xff\x01\xc8\x01\x01H\x00\x88\x01\x01\x42\x0f\n\r_change_cents\"<\n\x15\x43hangeBalanceResponse\x12#\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x11.shop.v1.Customer\"i\n\x14ListCustomersRequest\x12\x1e\n\x05\x61\x66ter\x18\x01 \x01(\rB\n\xbaH\x07*\x05\x18\xff\xc1\xd7/H\x00\x88\x01\x01\x12\x1d\n\x05limit\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\x64(\x01H\x01\x88\x01\x01\x42\x08\n\x06_afterB\x08\n\x06_limit\"=\n\x15ListCustomersResponse\x12$\n\tcustomers\x18\x01 \x03(\x0b\x32\x11.shop.v1.Customer\"\xa1\x01\n\x11PlaceOrderRequest\x12!\n\x0b\x63ustomer_id\x18\x01 \x01(\rB\x0c\xbaH\t*\x07\x18\xff\xc1\xd7/(\x01\x12\"\n\x04item\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x1e\x32\t^\\P{Cc}*$\x12\x1c\n\x08quantity\x18\x03 \x01(\rB\n\xbaH\x07*\x05\x18\x8fN(\x01\x12\'\n\x10unit_price_cents\x18\x04 \x01(\x03\x42\r\xbaH\n\"\x08\x18\xff\x93\xeb\xdc\x03(\x01\"3\n\x12PlaceOrderResponse\x12\x1d\n\x05order\x18\x01 \x01(\x0b\x32\x0e.shop.v1.Order\"8\n\x13StreamOrdersRequest\x12!\n\x0b\x63ustomer_id\x18\x01 \x01(\rB\x0c\xbaH\t*\x07\x18\xff\xc1\xd7/(\x01\"5\n\x14StreamOrdersResponse\x12\x1d\n\x05order\x18\x01 \x01(\x0b\x32\x0e.shop.v1.Order\"I\n\x17\x42ulkAddCustomersRequest\x12.\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x14.shop.v1.NewCustomerB\x06\xbaH\x03\xd8\x01\x03\"^\n\x18\x42ulkAddCustomersResponse\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\r\x12\x0f\n\x07refused\x18\x02 \x01(\r\x12\"\n\x08refusals\x18\x03 \x03(\x0b\x32\x10.shop.v1.Refusal\"Q\n\x07Refusal\x12\x10\n\x08position\x18\x01 \x01(\r\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\r\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"]\n\x0b\x43hatRequest\x12!\n\x04join\x18\x01 \x01(\x0b\x32\x11.shop.v1.ChatJoinH\x00\x12\x1a\n\x04text\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xe8\x07H\x00\x42\x0f\n\x06\x61\x63tion\x12\x05\xbaH\x02\x08\x01\"R\n\x08\x43hatJoin\x12\"\n\x04room\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x1e\x32\t^\\P{Cc}*$\x12\"\n\x04name\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x1e\x32\t^\\P{Cc}*$\"\x8a\x01\n\x0c\x43hatResponse\x12%\n\x06joined\x18\x01 \x01(\x0b\x32\x13.shop.v1.ChatJoinedH\x00\x12\'\n\x07message\x18\x02 \x01(\x0b\x32\x14.shop.v1.ChatMessageH\x00\x12!\n\x04left\x18\x03 \x01(\x0b\x32\x11.shop.v1.ChatLeftH\x00\x42\x07\n\x05\x65vent\"0\n\nChatJoined\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cparticipants\x18\x02 \x01(\r\";\n\x0b\x43hatMessage\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x04\".\n\x08\x43hatLeft\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cparticipants\x18\x02 \x01(\r2\xdc\x06\n\x0bShopService\x12p\n\x0bGetCustomer\x12\x1b.shop.v1.GetCustomerRequest\x1a\x1c.shop.v1.GetCustomerResponse\"&\x90\x02\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/customers/{customer_id}\x12\x62\n\x0b\x41\x64\x64\x43ustomer\x12\x1b.shop.v1.AddCustomerRequest\x1a\x1c.shop.v1.AddCustomerResponse\"\x18\x82\xd3\xe4\x93\x02\x12\"\r/v1/customers:\x01*\x12\x84\x01\n\rChangeBalance\x12\x1d.shop.v1.ChangeBalanceRequest\x1a\x1e.shop.v1.ChangeBalanceResponse\"4\x82\xd3\xe4\x93\x02.\")/v1/customers/{customer_id}:changeBalance:\x01*\x12h\n\rListCustomers\x12\x1d.shop.v1.ListCustomersRequest\x1a\x1e.shop.v1.ListCustomersResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/customers\x12t\n\nPlaceOrder\x12\x1a.shop.v1.PlaceOrderRequest\x1a\x1b.shop.v1.PlaceOrderResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/v1/customers/{customer_id}/orders:\x01*\x12|\n\x0cStreamOrders\x12\x1c.shop.v1.StreamOrdersRequest\x1a\x1d.shop.v1.StreamOrdersResponse\"-\x90\x02\x01\x82\xd3\xe4\x93\x02$\x12\"/v1/customers/{customer_id}/orders0\x01\x12Y\n\x10\x42ulkAddCustomers\x12 .shop.v1.BulkAddCustomersRequest\x1a!.shop.v1.BulkAddCustomersResponse(\x01\x12\x37\n\x04\x43hat\x12\x14.shop.v1.ChatRequest\x1a\x15.shop.v1.ChatResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shop.v1.shop_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['customer_id']._serialized_options = b'\240\273\030\001'
+  _globals['_CUSTOMER'].fields_by_name['balance_cents']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['balance_cents']._serialized_options = b'\240\273\030\002'
+  _globals['_ORDER'].fields_by_name['order_id']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['order_id']._serialized_options = b'\240\273\030\001'
+  _globals['_ORDER'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['customer_id']._serialized_options = b'\240\273\030\001'
+  _globals['_ORDER'].fields_by_name['unit_price_cents']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['unit_price_cents']._serialized_options = b'\240\273\030\002'
   _globals['_NEWCUSTOMER'].fields_by_name['customer_id']._loaded_options = None
   _globals['_NEWCUSTOMER'].fields_by_name['customer_id']._serialized_options = b'\272H\t*\007\030\377\301\327/(\001'
   _globals['_NEWCUSTOMER'].fields_by_name['name']._loaded_options = None
@@ -91,54 +102,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHOPSERVICE'].methods_by_name['PlaceOrder']._serialized_options = b'\202\323\344\223\002\'\"\"/v1/customers/{customer_id}/orders:\001*'
   _globals['_SHOPSERVICE'].methods_by_name['StreamOrders']._loaded_options = None
   _globals['_SHOPSERVICE'].methods_by_name['StreamOrders']._serialized_options = b'\220\002\001\202\323\344\223\002$\022\"/v1/customers/{customer_id}/orders'
-  _globals['_CUSTOMER']._serialized_start=90
-  _globals['_CUSTOMER']._serialized_end=158
-  _globals['_ORDER']._serialized_start=160
-  _globals['_ORDER']._serialized_end=264
-  _globals['_NEWCUSTOMER']._serialized_start=267
-  _globals['_NEWCUSTOMER']._serialized_end=415
-  _globals['_GETCUSTOMERREQUEST']._serialized_start=417
-  _globals['_GETCUSTOMERREQUEST']._serialized_end=472
-  _globals['_GETCUSTOMERRESPONSE']._serialized_start=474
-  _globals['_GETCUSTOMERRESPONSE']._serialized_end=532
-  _globals['_ADDCUSTOMERREQUEST']._serialized_start=535
-  _globals['_ADDCUSTOMERREQUEST']._serialized_end=690
-  _globals['_ADDCUSTOMERRESPONSE']._serialized_start=692
-  _globals['_ADDCUSTOMERRESPONSE']._serialized_end=750
-  _globals['_CHANGEBALANCEREQUEST']._serialized_start=753
-  _globals['_CHANGEBALANCEREQUEST']._serialized_end=881
-  _globals['_CHANGEBALANCERESPONSE']._serialized_start=883
-  _globals['_CHANGEBALANCERESPONSE']._serialized_end=943
-  _globals['_LISTCUSTOMERSREQUEST']._serialized_start=945
-  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=1050
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=1052
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=1113
-  _globals['_PLACEORDERREQUEST']._serialized_start=1116
-  _globals['_PLACEORDERREQUEST']._serialized_end=1277
-  _globals['_PLACEORDERRESPONSE']._serialized_start=1279
-  _globals['_PLACEORDERRESPONSE']._serialized_end=1330
-  _globals['_STREAMORDERSREQUEST']._serialized_start=1332
-  _globals['_STREAMORDERSREQUEST']._serialized_end=1388
-  _globals['_STREAMORDERSRESPONSE']._serialized_start=1390
-  _globals['_STREAMORDERSRESPONSE']._serialized_end=1443
-  _globals['_BULKADDCUSTOMERSREQUEST']._serialized_start=1445
-  _globals['_BULKADDCUSTOMERSREQUEST']._serialized_end=1518
-  _globals['_BULKADDCUSTOMERSRESPONSE']._serialized_start=1520
-  _globals['_BULKADDCUSTOMERSRESPONSE']._serialized_end=1614
-  _globals['_REFUSAL']._serialized_start=1616
-  _globals['_REFUSAL']._serialized_end=1697
-  _globals['_CHATREQUEST']._serialized_start=1699
-  _globals['_CHATREQUEST']._serialized_end=1792
-  _globals['_CHATJOIN']._serialized_start=1794
-  _globals['_CHATJOIN']._serialized_end=1876
-  _globals['_CHATRESPONSE']._serialized_start=1879
-  _globals['_CHATRESPONSE']._serialized_end=2017
-  _globals['_CHATJOINED']._serialized_start=2019
-  _globals['_CHATJOINED']._serialized_end=2067
-  _globals['_CHATMESSAGE']._serialized_start=2069
-  _globals['_CHATMESSAGE']._serialized_end=2128
-  _globals['_CHATLEFT']._serialized_start=2130
-  _globals['_CHATLEFT']._serialized_end=2176
-  _globals['_SHOPSERVICE']._serialized_start=2179
-  _globals['_SHOPSERVICE']._serialized_end=3039
+  _globals['_CUSTOMER']._serialized_start=114
+  _globals['_CUSTOMER']._serialized_end=194
+  _globals['_ORDER']._serialized_start=196
+  _globals['_ORDER']._serialized_end=318
+  _globals['_NEWCUSTOMER']._serialized_start=321
+  _globals['_NEWCUSTOMER']._serialized_end=469
+  _globals['_GETCUSTOMERREQUEST']._serialized_start=471
+  _globals['_GETCUSTOMERREQUEST']._serialized_end=526
+  _globals['_GETCUSTOMERRESPONSE']._serialized_start=528
+  _globals['_GETCUSTOMERRESPONSE']._serialized_end=586
+  _globals['_ADDCUSTOMERREQUEST']._serialized_start=589
+  _globals['_ADDCUSTOMERREQUEST']._serialized_end=744
+  _globals['_ADDCUSTOMERRESPONSE']._serialized_start=746
+  _globals['_ADDCUSTOMERRESPONSE']._serialized_end=804
+  _globals['_CHANGEBALANCEREQUEST']._serialized_start=807
+  _globals['_CHANGEBALANCEREQUEST']._serialized_end=935
+  _globals['_CHANGEBALANCERESPONSE']._serialized_start=937
+  _globals['_CHANGEBALANCERESPONSE']._serialized_end=997
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_start=999
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=1104
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=1106
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=1167
+  _globals['_PLACEORDERREQUEST']._serialized_start=1170
+  _globals['_PLACEORDERREQUEST']._serialized_end=1331
+  _globals['_PLACEORDERRESPONSE']._serialized_start=1333
+  _globals['_PLACEORDERRESPONSE']._serialized_end=1384
+  _globals['_STREAMORDERSREQUEST']._serialized_start=1386
+  _globals['_STREAMORDERSREQUEST']._serialized_end=1442
+  _globals['_STREAMORDERSRESPONSE']._serialized_start=1444
+  _globals['_STREAMORDERSRESPONSE']._serialized_end=1497
+  _globals['_BULKADDCUSTOMERSREQUEST']._serialized_start=1499
+  _globals['_BULKADDCUSTOMERSREQUEST']._serialized_end=1572
+  _globals['_BULKADDCUSTOMERSRESPONSE']._serialized_start=1574
+  _globals['_BULKADDCUSTOMERSRESPONSE']._serialized_end=1668
+  _globals['_REFUSAL']._serialized_start=1670
+  _globals['_REFUSAL']._serialized_end=1751
+  _globals['_CHATREQUEST']._serialized_start=1753
+  _globals['_CHATREQUEST']._serialized_end=1846
+  _globals['_CHATJOIN']._serialized_start=1848
+  _globals['_CHATJOIN']._serialized_end=1930
+  _globals['_CHATRESPONSE']._serialized_start=1933
+  _globals['_CHATRESPONSE']._serialized_end=2071
+  _globals['_CHATJOINED']._serialized_start=2073
+  _globals['_CHATJOINED']._serialized_end=2121
+  _globals['_CHATMESSAGE']._serialized_start=2123
+  _globals['_CHATMESSAGE']._serialized_end=2182
+  _globals['_CHATLEFT']._serialized_start=2184
+  _globals['_CHATLEFT']._serialized_end=2230
+  _globals['_SHOPSERVICE']._serialized_start=2233
+  _globals['_SHOPSERVICE']._serialized_end=3093
 # @@protoc_insertion_point(module_scope)

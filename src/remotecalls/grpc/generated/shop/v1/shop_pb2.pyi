@@ -4,6 +4,7 @@
 # fmt: off
 from remotecalls.grpc.generated.buf.validate import validate_pb2 as _validate_pb2
 from google.api import annotations_pb2 as _annotations_pb2
+from remotecalls.grpc.generated.shop.v1 import audience_pb2 as _audience_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
