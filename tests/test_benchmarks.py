@@ -138,6 +138,31 @@ def test_the_kept_calls_are_of_the_bindings_there_are() -> None:
     assert {"processor", "cores", "python"} <= kept["machine"].keys()
 
 
+def test_grpc_is_measured_beside_an_echo_json_and_a_proxy(tmp_path: Path) -> None:
+    options = ["--seconds", "0.2", "--rounds", "1", "--at-once", "4", "--sizes", "1,50"]
+    result = run("grpc_stack", tmp_path / "out.json", *options, "--hop-calls", "30")
+    assert list(result["reads"]) == ["grpcio echo", "shop"]
+    for read in result["reads"].values():
+        load = read["load"]["4"]
+        assert load["calls"] > 0
+        assert 0 < load["p50_us"] <= load["p99_us"] <= load["p999_us"]
+        assert read["memory_mib"] > 0
+    sizes = {name: rows["50"]["bytes_back"] for name, rows in result["lists"].items()}
+    assert sizes["protobuf over gRPC"] < sizes["JSON over HTTP/2"] / 2
+    assert sizes["JSON over HTTP/2"] < sizes["JSON over HTTP/1.1"]
+    assert list(result["hops"]) == ["direct", "one Envoy", "two Envoys"]
+
+
+def test_the_kept_calls_of_grpc_are_at_least_half_as_many_as_those_of_an_echo() -> None:
+    kept = json.loads((ROOT / "benchmarks/results/grpc_stack.json").read_text())
+    assert {"processor", "cores", "python"} <= kept["machine"].keys()
+    for count, load in kept["reads"]["shop"]["load"].items():
+        bare = kept["reads"]["grpcio echo"]["load"][count]
+        assert load["calls_per_second"] > 0.5 * bare["calls_per_second"]
+    medians = [hop["p50_us"] for hop in kept["hops"].values()]
+    assert medians == sorted(medians)
+
+
 def test_the_command_lists_and_refuses() -> None:
     command = [sys.executable, "-m", "remotecalls", "bench"]
     listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
@@ -147,4 +172,7 @@ def test_the_command_lists_and_refuses() -> None:
         [*command, "nosuch"], capture_output=True, text=True, timeout=60, check=False
     )
     assert refused.returncode == 1
-    assert "no benchmark 'nosuch'; there is bindings, one_call, rest, sockets" in refused.stderr
+    assert (
+        "no benchmark 'nosuch'; there is bindings, grpc_stack, one_call, rest, sockets"
+        in refused.stderr
+    )
