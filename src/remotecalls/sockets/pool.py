@@ -8,7 +8,8 @@ two requests a connection waits in a selector, at the price of one descriptor, a
 queues it when bytes arrive.
 
 What remains is the client that does not take its answer: it keeps a worker for `SEND_SECONDS`, and
-as many of them as there are workers stop the service for that long.
+as many of them as there are workers stop the service for that long. One that takes a little of a
+stream before each time-out keeps it for as many of them as the stream has replies.
 """
 
 from __future__ import annotations
