@@ -17,10 +17,10 @@ class BalancingParameters(Parameters):
     )  # fmt: skip
     servers: int = integer(
         3, label="Servers", help="All of them do the same work.",
-        minimum=2, maximum=5, step=1, unit="servers",
+        minimum=2, maximum=6, step=1, unit="servers",
     )  # fmt: skip
     gap_us: int = integer(
-        4_000, label="Time between two calls",
+        2_000, label="Time between two calls",
         help="On average, over all clients; the calls do not wait for each other.",
         minimum=1_000, maximum=50_000, step=500, unit="µs",
     )  # fmt: skip
@@ -61,7 +61,7 @@ class BalancingParameters(Parameters):
     )  # fmt: skip
     setup_us: int = integer(
         3_000, label="Set-up of a connection",
-        help="How long the first call of a connection waits for it.",
+        help="Round trips of the handshake, for which the call that asks for it waits.",
         minimum=0, maximum=100_000, step=500, unit="µs",
     )  # fmt: skip
     hop_us: int = integer(
@@ -75,6 +75,18 @@ class BalancingParameters(Parameters):
     )  # fmt: skip
     eject_for_us: int = integer(
         500_000, label="Eject for",
-        help="The first time; the second time for twice as long, and so on.",
+        help="The first time. The next time twice as long, then three times, and so on; each look "
+        "that finds the server among the others takes one off.",
         minimum=50_000, maximum=2_000_000, step=50_000, unit="µs",
+    )  # fmt: skip
+    eject_at_most_percent: int = integer(
+        50, label="Eject at most",
+        help="So large a share of the servers may be left out at once. With Envoy's default of 10 "
+        "nobody is, of nine servers or fewer.",
+        minimum=0, maximum=100, step=5, unit="%",
+    )  # fmt: skip
+    look_every_us: int = integer(
+        100_000, label="A look every",
+        help="At these times a server comes back whose ejection is over.",
+        minimum=10_000, maximum=1_000_000, step=10_000, unit="µs",
     )  # fmt: skip

@@ -59,13 +59,18 @@ class StrategyRun:
         strategy: a key of `STRATEGIES`.
         calls: in the order in which they were made.
         connections: how many were opened to servers.
+        longest_queues: for each server, the most calls that waited there at once.
         ejections: in order.
+        overflows: how often a server had errors enough and was not left out, because it would have
+            been one too many.
     """
 
     strategy: str
     calls: tuple[Served, ...]
     connections: int
+    longest_queues: tuple[int, ...]
     ejections: tuple[Ejected, ...]
+    overflows: int
 
     @property
     def failed(self) -> int:
@@ -74,7 +79,7 @@ class StrategyRun:
 
     @property
     def failed_before_ejection(self) -> int:
-        """How many calls were refused before a server was left out for the first time."""
+        """How many calls were refused before a server was left out for the first time, or ever."""
         if not self.ejections:
             return self.failed
         first = self.ejections[0].from_us
@@ -86,6 +91,15 @@ class StrategyRun:
         for call in self.calls:
             found[call.server] += 1
         return tuple(found)
+
+    def busiest_percent(self, servers: int) -> int | None:
+        """The most calls of a server next to the mean, in percent; None without any call.
+
+        100 is even; with three servers, 300 is all calls on one.
+        """
+        if not self.calls:
+            return None
+        return 100 * max(self.counts(servers)) * servers // len(self.calls)
 
     def latency_us(self, percent: int) -> int | None:
         """A percentile of the calls that were answered, by nearest rank; None without any."""
@@ -117,18 +131,25 @@ class BalancingResult:
             "parameters": to_json(self.parameters),
             "seed": self.seed,
             "end_us": self.end_us,
-            "runs": [
-                {
-                    "strategy": run.strategy,
-                    "connections": run.connections,
-                    "failed": run.failed,
-                    "ejections": [[e.server, e.from_us, e.until_us] for e in run.ejections],
-                    "calls": [
-                        [c.index, c.server, c.asked_us, c.arrived_us, c.begun_us, c.finished_us,
-                         c.ok]
-                        for c in run.calls
-                    ],
-                }
-                for run in self.runs
-            ],
-        }  # fmt: skip
+            "runs": [_run_to_json(run, self.parameters.servers) for run in self.runs],
+        }
+
+
+def _run_to_json(run: StrategyRun, servers: int) -> dict[str, Any]:
+    return {
+        "strategy": run.strategy,
+        "counts": list(run.counts(servers)),
+        "busiest_percent": run.busiest_percent(servers),
+        "p50_us": run.latency_us(50),
+        "p99_us": run.latency_us(99),
+        "connections": run.connections,
+        "longest_queues": list(run.longest_queues),
+        "failed": run.failed,
+        "failed_before_ejection": run.failed_before_ejection,
+        "overflows": run.overflows,
+        "ejections": [[e.server, e.from_us, e.until_us] for e in run.ejections],
+        "calls": [
+            [c.index, c.server, c.asked_us, c.arrived_us, c.begun_us, c.finished_us, c.ok]
+            for c in run.calls
+        ],
+    }
