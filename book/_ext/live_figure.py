@@ -207,16 +207,19 @@ def _runtime(translator: HTML5Translator) -> dict[str, Any]:
 
 
 def _time_controls(figure_id: str, answer: dict[str, Any]) -> str:
+    """Return the controls of simulated time; hidden ones where the picture has no time."""
     end_us = answer["end_us"]
+    hidden = "" if end_us else " hidden"
+    time = format_quantity(end_us, "µs")
     return (
         '<div class="rc-live-time">'
-        f'<label for="{figure_id}-time">Simulated time</label>'
+        f'<label for="{figure_id}-time"{hidden}>Simulated time</label>'
         f'<input type="range" id="{figure_id}-time" data-time min="0" max="{end_us}" step="1" '
-        f'value="{end_us}" aria-valuetext="{format_quantity(end_us, "µs")}">'
-        f"{_value_in_words(format_quantity(end_us, 'µs'))}"
+        f'value="{end_us}" aria-valuetext="{time}"{hidden}>'
+        f"{_value_in_words(time) if end_us else '<span hidden></span>'}"
         '<div class="rc-live-buttons">'
-        '<button type="button" data-action="play" aria-pressed="false">Play</button>'
-        '<button type="button" data-action="step">Next event</button>'
+        f'<button type="button" data-action="play" aria-pressed="false"{hidden}>Play</button>'
+        f'<button type="button" data-action="step"{hidden}>Next event</button>'
         '<button type="button" data-action="reset">Reset</button>'
         '<button type="button" data-action="link">Copy link to these settings</button>'
         "</div></div>"

@@ -129,7 +129,7 @@ class LiveFigure extends HTMLElement {
     const hadFocus = document.activeElement === button || document.activeElement === document.body;
     this.#one(".rc-live-start").hidden = true;
     this.#one("fieldset").disabled = false;
-    if (hadFocus) this.#one('[data-action="play"]').focus({ preventScroll: true });
+    if (hadFocus) this.#one(".rc-live-time button:not([hidden])").focus({ preventScroll: true });
     this.#takeOverDrawing();
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     if (!calm) this.#atUs = 0;

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from remotecalls.figures import balancing, framing, multiplexing, servers
+from remotecalls.figures import balancing, framing, metastable, multiplexing, phases, servers
 from remotecalls.figures.table import Table
 
 
@@ -39,5 +39,9 @@ FIGURES: dict[str, Figure] = {
     "balancing": Figure(
         balancing.draw, balancing.describe_result, balancing.tables, balancing.event_times
     ),
+    "metastable": Figure(
+        metastable.draw, metastable.describe_result, metastable.tables, metastable.event_times
+    ),
+    "phases": Figure(phases.draw, phases.describe_result, phases.tables, phases.event_times),
 }
 """Add the drawing of a simulator here, under the name that it has in `simulators.catalog`."""

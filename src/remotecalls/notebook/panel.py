@@ -167,6 +167,7 @@ class PanelWidget:
             layout=ipywidgets.Layout(width="32em"),
         )
         self.time = ipywidgets.Label()
+        self.when = ipywidgets.HBox([self.moment, self.time])
         self.picture = ipywidgets.HTML()
         self.message = ipywidgets.HTML()
         self.box = ipywidgets.VBox(
@@ -175,7 +176,7 @@ class PanelWidget:
                 ipywidgets.Accordion(
                     [ipywidgets.VBox(list(self.controls.values()))], titles=("Parameters",)
                 ),
-                ipywidgets.HBox([self.moment, self.time]),
+                self.when,
                 self.message,
                 self.picture,
             ]
@@ -213,6 +214,7 @@ class PanelWidget:
     def _show_run(self) -> None:
         self.message.value = f'<p role="alert">{in_html(self._model.error)}</p>'
         self.moment.max = len(self._model.times) - 1
+        self.when.layout.display = None if self.moment.max else "none"
         self.moment.value = self.moment.max
         self._show_moment()
 

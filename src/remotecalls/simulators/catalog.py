@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from remotecalls.simulators import balancing, framing, multiplexing, servers
+from remotecalls.simulators import balancing, framing, metastable, multiplexing, servers
+from remotecalls.simulators.metastable import phases
 from remotecalls.simulators.parameters import Simulator
 
 SIMULATORS: dict[str, Simulator[Any, Any]] = {
@@ -14,6 +15,8 @@ SIMULATORS: dict[str, Simulator[Any, Any]] = {
         servers.SIMULATOR,
         multiplexing.SIMULATOR,
         balancing.SIMULATOR,
+        metastable.SIMULATOR,
+        phases.SIMULATOR,
     )
 }
 """Add a simulator here and it has controls in the page, a panel in the lab, and the tests."""
