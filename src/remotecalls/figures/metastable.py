@@ -212,8 +212,7 @@ def _queue(plot: _Plot, y: float) -> tuple[Markup, float]:
 def _latency(plot: _Plot, y: float) -> tuple[Markup, float]:
     """Latency on a scale of powers of ten: what is well and what is not are far apart."""
     result = plot.result
-    ends = [(second + 1) * SECOND_US for second in range(len(result.seconds))]
-    found = {percent: [result.latency_us(percent, end) for end in ends] for percent in (50, 99)}
+    found = {percent: result.latencies_us[percent] for percent in (50, 99)}
     known = [each for series in found.values() for each in series if each]
     timeout_us = result.parameters.timeout_us
     high = math.log10(max([timeout_us, *known])) + 0.1

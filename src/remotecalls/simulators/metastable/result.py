@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from remotecalls.simulators.metastable.parameters import MetastableParameters
@@ -188,6 +189,15 @@ class MetastableResult:
         last = sorted(latency for _, latency in self.answers[until - count : until])
         return last[-(-percent * count // 100) - 1]
 
+    @cached_property
+    def latencies_us(self) -> dict[int, tuple[int | None, ...]]:
+        """Return the percentiles 50, 95 and 99 at the end of each second, as `latency_us` does."""
+        ends = [(second + 1) * SECOND_US for second in range(len(self.seconds))]
+        return {
+            percent: tuple(self.latency_us(percent, end) for end in ends)
+            for percent in (50, 95, 99)
+        }
+
     def _answered_by(self, at_us: int) -> int:
         return bisect_right(self.answers, at_us, key=lambda answer: answer[0])
 
@@ -223,7 +233,6 @@ class MetastableResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts, and the percentiles at the end of each second."""
-        ends = [(second + 1) * SECOND_US for second in range(len(self.seconds))]
         return {
             "parameters": to_json(self.parameters),
             "seed": self.seed,
@@ -233,7 +242,7 @@ class MetastableResult:
             "recovered_us": self.recovered_us,
             "is_stuck": self.is_stuck,
             "seconds": {each.name: getattr(self.seconds, each.name) for each in fields(Seconds)},
-            "p50_us": [self.latency_us(50, end) for end in ends],
-            "p95_us": [self.latency_us(95, end) for end in ends],
-            "p99_us": [self.latency_us(99, end) for end in ends],
+            "p50_us": list(self.latencies_us[50]),
+            "p95_us": list(self.latencies_us[95]),
+            "p99_us": list(self.latencies_us[99]),
         }
