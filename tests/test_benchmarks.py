@@ -176,3 +176,18 @@ def test_the_command_lists_and_refuses() -> None:
         "no benchmark 'nosuch'; there is bindings, grpc_stack, one_call, rest, sockets"
         in refused.stderr
     )
+
+
+def test_simulators_are_measured_beside_a_bare_loop(tmp_path: Path) -> None:
+    rows = run("simulators", tmp_path / "out.json", "--runs", "2")["simulators"]
+    for row in rows.values():
+        assert row["events"] > 20_000
+        assert row["to_bare_simpy"] > 0.2
+        assert row["run_ms"] > row["draw_ms"]
+
+
+def test_the_kept_results_meet_the_promises() -> None:
+    kept = json.loads((ROOT / "benchmarks/results/simulators.json").read_text())["simulators"]
+    for row in kept.values():
+        assert row["run_ms"] < 150
+        assert row["to_bare_simpy"] > 0.2

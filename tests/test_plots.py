@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from remotecalls.plots import MARKS, dots, shares
+from remotecalls.plots import MARKS, curves, dots, shares
 
 RATES = {
     "event loop": {"1": 9_100.0, "100": 12_000.0},
@@ -79,3 +79,20 @@ def test_what_cannot_be_drawn_is_refused() -> None:
     too_many = {"threads": {str(number): 1.0 for number in range(len(MARKS) + 1)}}
     with pytest.raises(ValueError, match="7 series: there are marks for 6"):
         dots(too_many, x_label="", alt="")
+
+
+def test_a_curve_may_come_back_and_has_a_mark_of_its_own() -> None:
+    up, down = [(1.0, 1.0), (2.0, 2.0), (3.0, 0.5)], [(3.0, 0.5), (1.0, 0.2)]
+    plot = curves({"up": up, "down": down}, x_label="load", y_label="goodput", alt="A loop.")
+    root = ElementTree.fromstring(plot.svg)
+    assert root.get("aria-label") == "A loop."
+    words = [
+        "".join(each.itertext()).strip() for each in root.iter("{http://www.w3.org/2000/svg}text")
+    ]
+    assert {"up", "down", "load", "goodput"} <= set(words)
+    assert "--rc-c1" in plot.svg
+    assert "--rc-c2" in plot.svg
+    with pytest.raises(ValueError, match="no points: down"):
+        curves({"up": up, "down": []}, x_label="x", y_label="y", alt="a")
+    with pytest.raises(ValueError, match="marks for 6"):
+        curves(dict.fromkeys("abcdefg", up), x_label="x", y_label="y", alt="a")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -154,6 +154,59 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, x_label: str, alt: str) -
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel(x_label)
+    return Plot(_themed(figure, alt), alt)
+
+
+def curves(
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    x_label: str,
+    y_label: str,
+    alt: str,
+) -> Plot:
+    """Lines through points, one a series, in the order of the points.
+
+    A line ends in a mark of its own shape; a line may come back over values of x that it had.
+
+    Args:
+        series: name to points, x and y.
+        x_label: what x is, with its unit.
+        y_label: what y is, with its unit.
+        alt: what the plot shows, in words.
+
+    Raises:
+        ValueError: there are more series than marks, or one has no points.
+    """
+    if len(series) > len(MARKS):
+        raise ValueError(f"{len(series)} series: there are marks for {len(MARKS)}")
+    if empty := [name for name, points in series.items() if not points]:
+        raise ValueError(f"no points: {', '.join(empty)}")
+    figure, axes = _axes(height=3.4)
+    for number, (name, points) in enumerate(series.items()):
+        axes.plot(
+            [x for x, _ in points],
+            [y for _, y in points],
+            color=STAND_INS[f"c{number + 1}"],
+            linewidth=2,
+            linestyle=("-", "--", ":", "-.")[number % 4],
+            marker=MARKS[number],
+            markersize=6,
+            markerfacecolor=STAND_INS["paper"],
+            markevery=max(1, len(points) // 8),
+            label=name,
+        )
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.yaxis.label.set(color=STAND_INS["ink"], fontsize=svg.TEXT_PIXELS)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=len(series),
+        frameon=False,
+        labelcolor=STAND_INS["ink"],
+        fontsize=svg.TEXT_PIXELS,
+    )
     return Plot(_themed(figure, alt), alt)
 
 
