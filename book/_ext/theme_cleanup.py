@@ -114,6 +114,7 @@ def mend_body(html: str) -> str:
     soup = BeautifulSoup(html, "html.parser")
     _name_heading_links(soup)
     _collapse_admonitions(soup)
+    _name_hidden_code(soup)
     _name_footnotes(soup)
     _list_references(soup)
     _head_tables(soup)
@@ -143,6 +144,17 @@ def _collapse_admonitions(soup: BeautifulSoup) -> None:
             box["open"] = ""
         if isinstance(title, Tag):
             title.name = "summary"
+
+
+def _name_hidden_code(soup: BeautifulSoup) -> None:
+    """Name a code cell that is folded away: MyST-NB gives it two titles and a label of neither."""
+    for details in soup.select("details.hide"):
+        details["class"] = "admonition dropdown"
+        summary = details.summary
+        assert summary is not None, "a details element of MyST-NB has a summary"
+        summary.clear()
+        summary.attrs = {"class": "admonition-title"}
+        summary.string = "The code of this cell"
 
 
 def _name_footnotes(soup: BeautifulSoup) -> None:

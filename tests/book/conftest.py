@@ -171,8 +171,8 @@ def context(browser: Browser, site_url: str) -> Iterator[BrowserContext]:
     opened.close()
 
 
-def axe_violations(page: Page) -> list[str]:
-    """Run axe-core with every rule it has, on the whole page, and return what it finds.
+def axe_violations(page: Page, within: str = "html") -> list[str]:
+    """Run axe-core with every rule it has, on what a selector names, and return what it finds.
 
     Rules that are off by default (experimental ones, and WCAG AAA) are on, and nothing is excluded.
     What is judged is the next picture that the browser paints, with its fonts in place.
@@ -186,15 +186,17 @@ def axe_violations(page: Page) -> list[str]:
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(axe_source())
     found: list[dict[str, Any]] = page.evaluate(
-        """async () => {
+        """async (within) => {
             const rules = Object.fromEntries(
                 axe.getRules().map((rule) => [rule.ruleId, { enabled: true }]));
-            const { violations } = await axe.run(document, { rules, resultTypes: ["violations"] });
+            const { violations } = await axe.run(
+                within === "html" ? document : within, { rules, resultTypes: ["violations"] });
             return violations.map(({ id, help, nodes }) => ({
                 id, help,
                 nodes: nodes.map((node) => [node.html.slice(0, 200), node.failureSummary]),
             }));
-        }"""
+        }""",
+        within,
     )
     return [
         f"{each['id']} ({each['help']}): {markup}\n    {summary}"

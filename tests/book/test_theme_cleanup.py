@@ -56,6 +56,20 @@ def test_a_dropdown_is_a_details_element() -> None:
     assert details.summary.text == "A side road"
 
 
+def test_folded_code_has_one_name() -> None:
+    html = (
+        '<details class="admonition hide above-input"><summary aria-label="Toggle hidden content">'
+        '<p class="collapsed admonition-title">Show code cell source</p>'
+        '<p class="expanded admonition-title">Hide code cell source</p></summary>'
+        "<pre>x</pre></details>"
+    )
+    details = BeautifulSoup(mend_body(html), "html.parser").details
+    assert details is not None
+    assert details.summary is not None
+    assert "aria-label" not in details.summary.attrs
+    assert details.get_text() == "The code of this cellx"
+
+
 def test_header_cells_get_a_scope() -> None:
     html = "<table><thead><tr><th>a</th></tr></thead><tbody><tr><th>b</th></tr></tbody></table>"
     cells = BeautifulSoup(mend_body(html), "html.parser").find_all("th")

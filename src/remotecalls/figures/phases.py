@@ -86,7 +86,7 @@ def _cell(outcome: str, x: float, y: float, width: float) -> Iterator[Markup]:
     """A cell: its color, and a shape that says the same."""
     tone, fill = {
         RECOVERED: ("good", 0.25),
-        IMPAIRED: ("c5", 0.25),
+        IMPAIRED: ("c2", 0.25),
         STUCK: ("bad", 0.3),
         OVERLOADED: ("muted", 0.2),
     }[outcome]
