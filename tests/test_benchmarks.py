@@ -179,7 +179,7 @@ def test_the_command_lists_and_refuses() -> None:
 
 
 def test_simulators_are_measured_beside_a_bare_loop(tmp_path: Path) -> None:
-    rows = run("simulators", tmp_path / "out.json", "--runs", "2")["simulators"]
+    rows = run("simulators", tmp_path / "out.json", "--runs", "1")["simulators"]
     for row in rows.values():
         assert row["events"] > 20_000
         assert row["to_bare_simpy"] > 0.2
@@ -191,3 +191,11 @@ def test_the_kept_results_meet_the_promises() -> None:
     for row in kept.values():
         assert row["run_ms"] < 150
         assert row["to_bare_simpy"] > 0.2
+
+
+def test_queues_are_kept_beside_ciw_and_beside_formulas() -> None:
+    queues = json.loads((ROOT / "benchmarks/results/simulators.json").read_text())["queues"]
+    peer = queues["peer"]
+    assert peer["to_ciw"] > 5
+    assert abs(peer["ours"]["mean_wait_ms"] - peer["formula_ms"]) < peer["ours"]["half_width_ms"]
+    assert abs(peer["ciw"]["mean_wait_ms"] / peer["formula_ms"] - 1) < 0.2

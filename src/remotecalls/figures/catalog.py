@@ -6,7 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from remotecalls.figures import balancing, framing, metastable, multiplexing, phases, servers
+from remotecalls.figures import (
+    autoscaling,
+    balancing,
+    consistency,
+    framing,
+    metastable,
+    multiplexing,
+    phases,
+    servers,
+)
 from remotecalls.figures.table import Table
 
 
@@ -41,6 +50,12 @@ FIGURES: dict[str, Figure] = {
     ),
     "metastable": Figure(
         metastable.draw, metastable.describe_result, metastable.tables, metastable.event_times
+    ),
+    "autoscaling": Figure(
+        autoscaling.draw, autoscaling.describe_result, autoscaling.tables, autoscaling.event_times
+    ),
+    "consistency": Figure(
+        consistency.draw, consistency.describe_result, consistency.tables, consistency.event_times
     ),
     "phases": Figure(phases.draw, phases.describe_result, phases.tables, phases.event_times),
 }

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from remotecalls.simulators import balancing, framing, metastable, multiplexing, servers
+from remotecalls.simulators import (
+    balancing,
+    capacity,
+    consistency,
+    framing,
+    metastable,
+    multiplexing,
+    servers,
+)
 from remotecalls.simulators.metastable import phases
 from remotecalls.simulators.parameters import Simulator
 
@@ -17,6 +25,8 @@ SIMULATORS: dict[str, Simulator[Any, Any]] = {
         balancing.SIMULATOR,
         metastable.SIMULATOR,
         phases.SIMULATOR,
+        capacity.SIMULATOR,
+        consistency.SIMULATOR,
     )
 }
 """Add a simulator here and it has controls in the page, a panel in the lab, and the tests."""
