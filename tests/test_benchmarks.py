@@ -173,8 +173,8 @@ def test_the_command_lists_and_refuses() -> None:
     )
     assert refused.returncode == 1
     assert (
-        "no benchmark 'nosuch'; there is bindings, grpc_stack, one_call, rest, sockets"
-        in refused.stderr
+        "no benchmark 'nosuch'; there is bindings, grpc_stack, linearizability, one_call, rest, "
+        "simulators, sockets" in refused.stderr
     )
 
 

@@ -36,7 +36,7 @@ SLIDER_MS = 150
 SLACK = 2
 """What a busy or slower machine may take on top, as a factor."""
 
-REQUESTS = {"metastable": 24, "phases": 20}
+REQUESTS = {"metastable": 20, "phases": 12, "autoscaling": 16, "consistency": 32}
 """How many results are compared, where 40 would take long."""
 
 FRAMING = SIMULATORS["framing"]

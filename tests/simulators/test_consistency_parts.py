@@ -17,8 +17,15 @@ from remotecalls.simulators.consistency.agenda import Agenda
 from remotecalls.simulators.consistency.background import AntiEntropy, Handoff
 from remotecalls.simulators.consistency.calls import Call
 from remotecalls.simulators.consistency.clocks import Clocks
+from remotecalls.simulators.consistency.leader import Leader
 from remotecalls.simulators.consistency.network import Network, Nodes, Place
-from remotecalls.simulators.consistency.parameters import ALONE, LEADER
+from remotecalls.simulators.consistency.parameters import (
+    ALONE,
+    ASYNCHRONOUS,
+    LEADER,
+    SYNCHRONOUS,
+)
+from remotecalls.simulators.consistency.quorum import Quorum
 from remotecalls.simulators.consistency.raft import LEADS, Log
 from remotecalls.simulators.consistency.replica import Replica
 from remotecalls.simulators.consistency.versions import (
@@ -319,7 +326,40 @@ def test_anti_entropy_brings_everything_everywhere(count: int) -> None:
     )
 
 
+def call_of(node: int, *, is_write: bool) -> Call:
+    return Call(0, 0, node, 0, is_write, 0, NOTHING, lambda _: None)
+
+
+@pytest.mark.parametrize("kind", [ASYNCHRONOUS, SYNCHRONOUS])
+def test_a_reply_that_comes_late_and_is_behind_is_repaired_too(kind: str) -> None:
+    world = world_of(read_quorum=1, write_quorum=1, read_repair=kind)
+    copies = (Copy((1, 0), 1),)
+    world.replicas[0].write(0, copies)
+    call = call_of(0, is_write=False)
+    Quorum(world).read(call)
+    run_until(world, 1 * MS)
+    assert call.copies == copies  # its own replica was enough
+    assert world.replicas[1].read(0) == ()
+    run_until(world, 100 * MS)
+    assert all(world.replicas[node].read(0) == copies for node in range(5))
+
+
 # ---------------------------------------------------------------- the log
+
+
+def test_a_write_that_was_turned_away_is_not_under_way() -> None:
+    world = world_of(protocol=LEADER)
+    leader = Leader(world)
+    leader.logs[0].peers[2].leader = 1  # wrong, and not yet told
+    call = call_of(2, is_write=True)
+    leader.write(call)
+    assert call.is_sent
+    run_until(world, 15 * MS)
+    assert not call.is_sent
+    assert not call.is_over
+    # By then it has heard of the leader.
+    run_until(world, 1_000 * MS)
+    assert call.is_over
 
 
 def log_of(seed: int = 1, **changes: Any) -> tuple[World, Log]:
@@ -397,8 +437,9 @@ def test_logs_agree_on_what_is_committed_and_there_is_one_leader_a_term(
 ) -> None:
     world, log = log_of(
         seed, replicas=count, partition=min(cut, count), partition_at_us=200 * MS,
-        partition_for_us=1_500 * MS, loss_per_mille=loss,
+        partition_for_us=1_500 * MS, loss_per_mille=loss, skew_us=400 * MS, delay_us=60 * MS,
     )  # fmt: skip
+    # With so long a delay several want to lead at once, and each term has few votes to give.
     led: dict[int, set[int]] = {}
     committed: list[Any] = []
     rng = random.Random(seed)
@@ -407,6 +448,10 @@ def test_logs_agree_on_what_is_committed_and_there_is_one_leader_a_term(
         for peer in log.peers:
             if peer.role == LEADS:
                 led.setdefault(peer.term, set()).add(peer.node)
+                if peer.term == max(each.term for each in log.peers):
+                    for node, count_there in peer.matched.items():
+                        there = log.peers[node].log[:count_there]
+                        assert there == peer.log[:count_there]
                 if rng.random() < 0.5:
                     log.append(peer, 0, 1_000 + step)
             # What was committed once is in the same place for ever (figure 3 of the paper).

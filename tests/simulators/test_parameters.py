@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from parameter_strategies import parameters_of, seeds
@@ -174,7 +174,8 @@ def test_an_unknown_preset_is_named_with_those_there_are(simulator: Simulator[An
 
 
 @every_simulator
-@settings(max_examples=20, deadline=None)  # each model has a law of its own for this
+# Each model has a law of its own for this; and many settings contradict each other.
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data())
 def test_equal_arguments_give_equal_results_of_whole_numbers(
     simulator: Simulator[Any, Any], data: st.DataObject
