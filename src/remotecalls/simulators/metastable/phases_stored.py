@@ -1,4 +1,4 @@
-"""The maps of `phases.py`, made by `store_phases.py`: do not edit.
+"""The maps of `phases.py`, made by `benchmarks/_store_phases.py`: do not edit.
 
 A row is a coordination cost, a letter a rate.
 """

@@ -1,8 +1,8 @@
-"""Computes the maps of `phases.py` on all processors and stores them, in a minute or two.
+"""Computes the maps of `simulators.metastable.phases` and stores them, in a minute or two.
 
-    python -m remotecalls.simulators.metastable.store_phases
+    python benchmarks/_store_phases.py
 
-It is apart from `phases.py`, which runs in the browser, where there are no processes.
+It takes all processors, and so it cannot stand beside the model: that runs in the browser, too.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from remotecalls.simulators.metastable import phases_stored
 from remotecalls.simulators.metastable.phases import COSTS_US, RATES, REMEDIES, cell
 
 
@@ -21,7 +22,7 @@ def store(path: Path) -> None:
     with ProcessPoolExecutor() as pool:
         letters = "".join(pool.map(cell, *zip(*points, strict=True), chunksize=8))
     lines = [
-        '"""The maps of `phases.py`, made by `store_phases.py`: do not edit.',
+        '"""The maps of `phases.py`, made by `benchmarks/_store_phases.py`: do not edit.',
         "",
         "A row is a coordination cost, a letter a rate.",
         '"""',
@@ -38,4 +39,4 @@ def store(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    store(Path(__file__).with_name("phases_stored.py"))
+    store(Path(phases_stored.__file__))
