@@ -1,9 +1,9 @@
 """The phase diagram of `metastable`, and where one service stands on it.
 
 The map is computed once, over `RATES` and `COSTS_US`, for each remedy, and is stored in
-`phases_stored.py` by `benchmarks/_store_phases.py`; the outcome at a cell is what most of `SEEDS` say. One
-service, of whatever rate and cost, is run when it is asked for. The spike adds `EXTRA` requests a
-second for five seconds.
+`phases_stored.py` by `benchmarks/_store_phases.py`; the outcome at a cell is what most of `SEEDS`
+say. One service, of whatever rate and cost, is run when it is asked for. The spike adds `EXTRA`
+requests a second for five seconds.
 """
 
 from __future__ import annotations
