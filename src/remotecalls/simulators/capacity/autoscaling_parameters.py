@@ -39,7 +39,7 @@ class AutoscalingParameters(Parameters):
     )  # fmt: skip
     peak: int = integer(
         100, label="Requests later", help="A second, after the rise; at noon, on a day.",
-        minimum=5, maximum=300, step=5, unit="/s",
+        minimum=1, maximum=300, step=1, unit="/s",
     )  # fmt: skip
     change_at_us: int = integer(
         60_000_000, label="The rise begins", help="A day has no use for it.",
