@@ -171,6 +171,14 @@ async def test_an_error_of_the_shop_is_a_status_in_json() -> None:
     assert violations[0]["field_violations"][0]["field"] == "limit"
 
 
+async def test_answers_do_not_say_how_long_the_inside_took() -> None:
+    """By default Envoy tells every caller in milliseconds, and equal answers differ in length."""
+    async with transcoded.serve(stock(Shop())) as pair, httpx.AsyncClient() as client:
+        answer = await client.get(f"http://{pair.address}/v1/customers/42")
+    assert answer.status_code == 200
+    assert [name for name in answer.headers if name.startswith("x-envoy")] == []
+
+
 def test_the_routes_are_those_of_the_annotations() -> None:
     routes = [(route.verb, route.method.name, route.has_body) for route in routes_of(SERVICE)]
     assert routes == [
