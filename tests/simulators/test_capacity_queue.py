@@ -27,7 +27,8 @@ from remotecalls.simulators.capacity import (
     mmc_wait_percentile,
     simulate,
 )
-from remotecalls.simulators.capacity.queue import BEYOND, half_width, percentile, student_t
+from remotecalls.simulators.capacity.queue import half_width, student_t
+from remotecalls.simulators.percentiles import BEYOND, percentile
 
 MEAN_US = 10_000
 

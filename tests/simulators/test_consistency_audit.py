@@ -32,9 +32,10 @@ from remotecalls.simulators.consistency.parameters import (
     VECTOR,
     WALL_CLOCK,
 )
-from remotecalls.simulators.consistency.result import BEYOND, summed
+from remotecalls.simulators.consistency.result import summed
 from remotecalls.simulators.consistency.versions import Stamps
 from remotecalls.simulators.linearizability.history import Operation
+from remotecalls.simulators.percentiles import BEYOND
 
 
 def record(

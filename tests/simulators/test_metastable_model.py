@@ -14,13 +14,14 @@ from parameter_strategies import parameters_of, seeds
 from remotecalls.simulators.metastable import STORM, MetastableParameters, MetastableResult, run
 from remotecalls.simulators.metastable.load import first_tries, spans
 from remotecalls.simulators.metastable.parameters import MOST_TRIES
-from remotecalls.simulators.metastable.result import BEYOND, SECOND_US, Seconds
+from remotecalls.simulators.metastable.result import SECOND_US, Seconds
 from remotecalls.simulators.parameters import (
     Choice,
     IntegerRange,
     ParameterError,
     controls,
 )
+from remotecalls.simulators.percentiles import BEYOND
 
 SMALL: dict[str, Any] = {
     "rate": 30,

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotecalls.simulators.metastable import STORM
+from remotecalls.simulators.metastable import STORM, run
 from remotecalls.simulators.metastable.clients import Backoff, CircuitBreaker, RetryBudget
-from remotecalls.simulators.metastable.parameters import MetastableParameters
 from remotecalls.simulators.metastable.queues import (
     CoDel,
     ControlledDelay,
@@ -164,4 +163,12 @@ def test_a_breaker_opens_probes_and_closes() -> None:
 
 
 def test_every_client_has_its_own_breaker() -> None:
-    assert MetastableParameters(clients=1, breaker_failures=5).clients == 1
+    """One that has opened keeps its own client silent, and nobody else's."""
+    breaking = replace(STORM, breaker_failures=5)
+    together = run(replace(breaking, clients=1), 1)
+    apart = run(replace(breaking, clients=20), 1)
+    assert together.breaker_openings < 5
+    assert apart.breaker_openings >= 20
+    # Alone, all fall silent at the same moment, after five failures; of twenty some go on.
+    spike = slice(20, 25)
+    assert sum(together.seconds.tries[spike]) < 0.8 * sum(apart.seconds.tries[spike])

@@ -13,7 +13,6 @@ from remotecalls.simulators.metastable.experiments import (
     OVERLOADED,
     RECOVERED,
     STUCK,
-    end_percent,
     hysteresis,
     outcome,
     phase_diagram,
@@ -88,7 +87,6 @@ def test_a_short_queue_and_a_long_one() -> None:
         assert took < 5
         result = run(SIMULATOR.preset("long-queue").parameters, seed)
         assert result.is_stuck
-        assert 40 * 1e6 / STORM.capacity_per_second + STORM.base_latency_us > STORM.timeout_us * 0.9
 
 
 def test_the_newest_first_serves_those_who_wait() -> None:
@@ -186,7 +184,7 @@ def test_bisection_finds_the_tipping_point() -> None:
     found = tipping_point(light, "coordination_us", 0, 20_000, seeds)
     assert 2_000 < found < 12_000
     for value, tips in ((found - 1, False), (found, True)):
-        lost = sum(end_percent(run(replace(light, coordination_us=value), s)) < 95 for s in seeds)
+        lost = sum(run(replace(light, coordination_us=value), s).last_percent < 95 for s in seeds)
         assert (lost >= 2) == tips
     with pytest.raises(ValueError, match="choose a lower end"):
         tipping_point(light, "coordination_us", 15_000, 20_000, seeds)

@@ -69,8 +69,7 @@ def draw(result: BalancingResult, at_us: int, width: int = svg.WIDE) -> str:
     Raises:
         ValueError: `width` is below `svg.NARROW`.
     """
-    if width < svg.NARROW:
-        raise ValueError(f"width is {width}; the narrowest drawing is {svg.NARROW} pixels")
+    svg.check_width(width)
     at_us = min(at_us, result.end_us)
     right = width - _MARGIN - _COUNT
     scales = _scales(result, right - _LEFT)

@@ -42,8 +42,7 @@ def draw(result: ConsistencyResult, at_us: int, width: int = svg.WIDE) -> str:
     Raises:
         ValueError: the width is too narrow for the labels.
     """
-    if width < svg.NARROW:
-        raise ValueError(f"width is {width}; the narrowest drawing is {svg.NARROW} pixels")
+    svg.check_width(width)
     at_us = min(at_us, result.end_us)
     legend, top = _legend(width)
     panel, bottom = _operations(result, at_us, top, width)
@@ -72,15 +71,7 @@ def _legend(width: int) -> tuple[Markup, float]:
         "lost": svg.join([_square(6, 7), dot(6, 7, 1.5, tone="bad")]),
         "partition": _band(0, 0, 14, 14),
     }
-    parts, x, y = [], 4.0, 0.0
-    for name, sample in entries.items():
-        long = 20 + len(name) * svg.LETTER_PIXELS
-        if x + long > width:
-            x, y = 4.0, y + 18
-        moved = svg.element("g", sample, transform=f"translate({x:g} {y:g})")
-        parts.append(svg.join([moved, text(name, x + 20, y + 11)]))
-        x += long + 12
-    return svg.join(parts), y + 18
+    return svg.legend(entries, width, sample=14)
 
 
 def _circle(x: float, y: float) -> Markup:

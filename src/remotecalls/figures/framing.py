@@ -40,8 +40,7 @@ def draw(result: FramingResult, at_us: int, width: int = svg.WIDE) -> str:
     Raises:
         ValueError: `width` is below `svg.NARROW`.
     """
-    if width < svg.NARROW:
-        raise ValueError(f"width is {width}; the narrowest drawing is {svg.NARROW} pixels")
+    svg.check_width(width)
     at_us = min(at_us, result.end_us)
     columns = 6 if width < 560 else 12
     bands = list(_bands(result, columns, width))

@@ -42,8 +42,7 @@ def draw(result: MetastableResult, at_us: int, width: int = svg.WIDE) -> str:
     Raises:
         ValueError: the width is too narrow for the labels.
     """
-    if width < svg.NARROW:
-        raise ValueError(f"width is {width}; the narrowest drawing is {svg.NARROW} pixels")
+    svg.check_width(width)
     at_us = min(at_us, result.end_us)
     plot = _Plot(result, at_us, _LEFT, width - _RIGHT)
     legend, y = _legend(width)
@@ -89,15 +88,7 @@ def _legend(width: int) -> tuple[Markup, float]:
         "goodput": box(0, 1, 18, 11, tone="good", fill=0.45),
         "first tries": line(0, 6, 18, 6, tone="muted"),
     }
-    parts, x, y = [], 4.0, 0.0
-    for name, sample in entries.items():
-        long = 24 + len(name) * svg.LETTER_PIXELS
-        if x + long > width:
-            x, y = 4.0, y + 18
-        moved = svg.element("g", sample, transform=f"translate({x:g} {y:g})")
-        parts.append(svg.join([moved, text(name, x + 24, y + 11)]))
-        x += long + 14
-    return svg.join(parts), y + 16
+    return svg.legend(entries, width)
 
 
 def _bands(plot: _Plot, top: float, bottom: float) -> Markup:

@@ -53,8 +53,7 @@ def draw(result: PhasesResult, at_us: int, width: int = svg.WIDE) -> str:
     Raises:
         ValueError: the width is too narrow for the labels.
     """
-    if width < svg.NARROW:
-        raise ValueError(f"width is {width}; the narrowest drawing is {svg.NARROW} pixels")
+    svg.check_width(width)
     legend, top = _legend(width)
     top += 22
     column = (width - _LEFT - _RIGHT) / len(RATES)
@@ -103,16 +102,8 @@ def _cell(outcome: str, x: float, y: float, width: float) -> Iterator[Markup]:
 
 
 def _legend(width: int) -> tuple[Markup, float]:
-    parts: list[Markup] = []
-    x, y = 4.0, 0.0
-    for outcome, name in _LEGEND.items():
-        long = 26 + len(name) * svg.LETTER_PIXELS
-        if x + long > width:
-            x, y = 4.0, y + 24
-        parts.extend(_cell(outcome, x, y, 20))
-        parts.append(text(name, x + 26, y + 14))
-        x += long + 14
-    return svg.join(parts), y + 24
+    entries = {name: svg.join(_cell(outcome, 0, 0, 20)) for outcome, name in _LEGEND.items()}
+    return svg.legend(entries, width, sample=20, row=24)
 
 
 def _ring(result: PhasesResult, column: float, top: float) -> Markup:

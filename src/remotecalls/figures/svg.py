@@ -7,7 +7,7 @@ results therefore give equal text everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 
 from remotecalls.simulators.parameters import format_quantity
@@ -137,6 +137,41 @@ def line(
 def dot(x: float, y: float, radius: float, *, tone: str) -> Markup:
     """Return a filled circle."""
     return element("circle", cx=x, cy=y, r=radius, style=f"fill:{color(tone)}")
+
+
+def check_width(width: int) -> None:
+    """Refuse a drawing that is too narrow for its labels.
+
+    Raises:
+        ValueError: `width` is below `NARROW`.
+    """
+    if width < NARROW:
+        raise ValueError(f"width is {width}; the narrowest drawing is {NARROW} pixels")
+
+
+def legend(
+    entries: Mapping[str, Markup], width: int, *, sample: int = 18, row: int = 18
+) -> tuple[Markup, float]:
+    """Return samples with their names beside them, in as many rows as they need, from the top.
+
+    Args:
+        entries: name to sample; each sample is drawn from 0 to the right and downwards.
+        width: of the drawing in pixels.
+        sample: how wide a sample is.
+        row: how high a row is; the names stand in its middle.
+
+    Returns:
+        The legend, and where it ends below.
+    """
+    parts, x, y = [], 4.0, 0.0
+    for name, mark in entries.items():
+        long = sample + 6 + len(name) * LETTER_PIXELS
+        if x + long > width and x > 4:
+            x, y = 4.0, y + row
+        parts.append(element("g", mark, transform=f"translate({x:g} {y:g})"))
+        parts.append(text(name, x + sample + 6, y + (row + 4) / 2))
+        x += long + 14
+    return join(parts), y + row
 
 
 def picture(width: int, height: int, label: str, parts: Iterable[Markup]) -> str:

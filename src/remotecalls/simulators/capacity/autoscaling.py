@@ -19,11 +19,11 @@ up are not counted); Hellerstein and others, "Feedback Control of Computing Syst
 from __future__ import annotations
 
 import heapq
-import math
 import random
 from collections import deque
 from itertools import pairwise
 
+from remotecalls.simulators.arrivals import poisson
 from remotecalls.simulators.capacity.autoscaling_parameters import AutoscalingParameters
 from remotecalls.simulators.capacity.autoscaling_presets import PRESETS
 from remotecalls.simulators.capacity.autoscaling_result import (
@@ -39,26 +39,14 @@ _NEVER = 1 << 60
 
 
 def arrivals(parameters: AutoscalingParameters, seed: int) -> tuple[list[int], list[int]]:
-    """Draw the requests, in order: when each comes, and how much work it is, in microseconds.
-
-    A Poisson process has no memory: at the end of a span of constant rate, the gap that reaches
-    beyond it is drawn anew at the next rate.
-    """
+    """Draw the requests, in order: when each comes, and how much work it is, in microseconds."""
     rng = random.Random(seed)
-    uniform, log, mean_work_us = rng.random, math.log, parameters.work_us
+    work_rate = 1 / parameters.work_us
     times_us: list[int] = []
     works_us: list[int] = []
-    for from_us, until_us, rate in parameters.spans():
-        if rate == 0:
-            continue
-        mean_gap_us = 1e9 / rate
-        now_us = from_us
-        while True:
-            now_us += int(0.5 - mean_gap_us * log(1.0 - uniform()))
-            if now_us >= until_us:
-                break
-            times_us.append(now_us)
-            works_us.append(int(0.5 - mean_work_us * log(1.0 - uniform())))
+    for came_us in poisson(parameters.spans(), rng):
+        times_us.append(came_us)
+        works_us.append(round(rng.expovariate(work_rate)))
     return times_us, works_us
 
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from remotecalls.simulators.arrivals import Span, day, stepped
 from remotecalls.simulators.parameters import ParameterError, Parameters, choice, integer, switch
 
 STEP, RAMP, DIURNAL = "step", "ramp", "diurnal"
 
 MOST_ARRIVALS = 60_000
 """A run with more of them takes too long in a browser."""
-
-_STEP_US = 250_000
-"""A rate that changes all the time is constant for so long."""
-
-_MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -138,25 +133,18 @@ class AutoscalingParameters(Parameters):
         """How many requests come, on average over seeds."""
         return sum((until - start) * rate for start, until, rate in self.spans()) // 1_000_000_000
 
-    def spans(self) -> Iterator[tuple[int, int, int]]:
-        """Yield the rates over the run: from, until (microseconds), and requests in 1,000 s.
-
-        Rates are whole numbers, so that a cosine that differs in its last bit does not change them.
-        """
+    def spans(self) -> Iterator[Span]:
+        """Yield the rates of requests over the run."""
         low, high = self.rate * 1_000, self.peak * 1_000
-        end = self.duration_us
+        start, end = self.change_at_us, self.duration_us
         if self.pattern == DIURNAL:
-            for start in range(0, end, _STEP_US):
-                until = min(start + _STEP_US, end)
-                height = round(_MILLION * (1 - math.cos(math.pi * (start + until) / end)) / 2)
-                yield start, until, low + (high - low) * height // _MILLION
+            yield from day(low, high, end)
             return
-        yield 0, self.change_at_us, low
-        risen = self.change_at_us + (self.ramp_us if self.pattern == RAMP else 0)
-        for start in range(self.change_at_us, min(risen, end), _STEP_US):
-            until = min(start + _STEP_US, risen, end)
-            middle = (start + until) // 2 - self.change_at_us
-            yield start, until, low + (high - low) * middle // self.ramp_us
+        yield 0, start, low
+        risen = min(start + self.ramp_us, end) if self.pattern == RAMP else start
+        yield from stepped(
+            start, risen, lambda middle_us: low + (high - low) * (middle_us - start) // self.ramp_us
+        )
         if risen < end:
             yield risen, end, high
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from remotecalls.simulators.capacity.autoscaling_parameters import AutoscalingParameters
-from remotecalls.simulators.capacity.queue import BEYOND, percentile
 from remotecalls.simulators.parameters import to_json
+from remotecalls.simulators.percentiles import BEYOND, percentile
 
 SECOND_US = 1_000_000
 

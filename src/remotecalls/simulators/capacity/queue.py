@@ -23,8 +23,7 @@ from heapq import heapreplace
 from statistics import NormalDist
 from typing import Literal
 
-BEYOND = 20
-"""A percentile is said only if so many samples lie beyond it: for p99 that takes 2,000."""
+from remotecalls.simulators.percentiles import percentile
 
 CONFIDENCE_PERCENT = 99
 LEAST_BATCHES = 10
@@ -316,16 +315,6 @@ def half_width(means: Sequence[float]) -> float:
     variance = math.fsum((each - middle) ** 2 for each in means) / (count - 1)
     quantile = student_t((1 + CONFIDENCE_PERCENT / 100) / 2, count - 1)
     return quantile * math.sqrt(variance / count)
-
-
-def percentile(ordered: Sequence[int], percent: int) -> int | None:
-    """Return a percentile of sorted samples by nearest rank; None where too few lie beyond it.
-
-    >>> percentile(range(1, 2_001), 99), percentile(range(1, 2_000), 99)
-    (1980, None)
-    """
-    rank = -(-len(ordered) * percent // 100)
-    return ordered[rank - 1] if len(ordered) - rank >= BEYOND else None
 
 
 def student_t(probability: float, degrees: int) -> float:

@@ -6,13 +6,12 @@ two versions is the newer one is what the replicas go by, and that may be wrong;
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remotecalls.simulators.consistency.clients import Record
 from remotecalls.simulators.consistency.versions import NOTHING, Version, Versions
+from remotecalls.simulators.linearizability import Operation, staleness
 
 BURIED, GONE = "buried", "gone"
 
@@ -66,45 +65,32 @@ def lost_writes(
 
 
 def stale_reads(records: Sequence[Record]) -> tuple[int, ...]:
-    """Find the reads whose value had been replaced before they began, by number of operation.
+    """Find the reads that missed a write, as `linearizability.staleness` does, by their numbers.
 
-    That is: a write of another value was acknowledged before the read was called, and the write of
-    the value that was read had been acknowledged before that other one was called. The value that
-    a register has at first is older than every write. With siblings, all of them must be so old.
-
-    Such a read is never linearizable. Not every history without one is.
+    With siblings, all of them must be so old. Such a read is never linearizable. Not every history
+    without one is.
     """
-    over_us = {
-        record.operation.value: record.over_us
-        for record in records
-        if record.is_write and record.is_ok
-    }
-    ends: dict[str, list[int]] = defaultdict(list)
-    latest_call_us: dict[str, list[int]] = defaultdict(list)
-    written = [record for record in records if record.is_write and record.is_ok]
-    for record in sorted(written, key=lambda record: record.over_us):
-        key, called_us = record.operation.key, record.operation.called_us
-        ends[key].append(record.over_us)
-        before_us = latest_call_us[key][-1] if latest_call_us[key] else called_us
-        latest_call_us[key].append(max(before_us, called_us))
-    found = []
+    history: list[Operation] = []
+    numbers: dict[Operation, int] = {}
     for number, record in enumerate(records):
         if record.is_write or not record.is_ok:
+            history.append(record.operation)
             continue
-        key = record.operation.key
-        over = bisect_left(ends[key], record.operation.called_us)
-        if not over:
-            continue
-        replaced_us = latest_call_us[key][over - 1]
-        # A write that was not acknowledged is never known to be over.
-        if all(value in over_us and over_us[value] < replaced_us for value in record.values):
-            found.append(number)
-    return tuple(found)
+        for value in record.values or (None,):
+            read = replace(record.operation, value=value)
+            history.append(read)
+            numbers[read] = number
+    current = {numbers[each.read] for each in staleness(history) if not each.writes}
+    return tuple(number for number in dict.fromkeys(numbers.values()) if number not in current)
 
 
 @dataclass(frozen=True)
 class SessionViolations:
     """Reads that are older than what the same client knew, by number of operation.
+
+    By versions, which only the replicas see. Where clocks make the versions, a client's own write
+    may be buried under one that is older, and no version tells that the client misses it;
+    `linearizability.unread_own_writes` does.
 
     Attributes:
         own_writes: the client had written a newer version of the key, and that was acknowledged.

@@ -23,9 +23,7 @@ from remotecalls.simulators.linearizability.history import (
     Operation,
 )
 from remotecalls.simulators.parameters import to_json
-
-BEYOND = 20
-"""A percentile is said only if so many operations took longer: for p99 that takes 2,000."""
+from remotecalls.simulators.percentiles import percentile
 
 
 @dataclass(frozen=True)
@@ -113,9 +111,7 @@ class ConsistencyResult:
         Returns:
             Microseconds, by nearest rank; None if fewer than `BEYOND` operations lie beyond.
         """
-        latencies = sorted(self.latencies_us(writes=writes))
-        rank = -(-percent * len(latencies) // 100)
-        return latencies[rank - 1] if rank and len(latencies) - rank >= BEYOND else None
+        return percentile(sorted(self.latencies_us(writes=writes)), percent)
 
     @cached_property
     def stale_reads(self) -> tuple[int, ...]:

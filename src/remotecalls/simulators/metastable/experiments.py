@@ -20,7 +20,6 @@ from remotecalls.simulators.metastable.parameters import (
 from remotecalls.simulators.metastable.result import (
     HEALTHY_PERCENT,
     SECOND_US,
-    STUCK_PERCENT,
     MetastableResult,
 )
 from remotecalls.simulators.parameters import ParameterError
@@ -34,25 +33,22 @@ OUTCOMES = {
 }
 
 
-def end_percent(result: MetastableResult) -> float:
-    """Return how many of the requests of the last third, after the trigger, were answered."""
-    count = len(result.seconds)
-    start = max(count * 2 // 3, -(-result.parameters.trigger_end_us // SECOND_US))
-    percent = result.total(start).answered_percent
-    return 100.0 if percent is None else percent
-
-
 def outcome(parameters: MetastableParameters, seed: int) -> str:
-    """Return what becomes of it in the end: a key of `OUTCOMES`.
+    """Return what becomes of it in the end: a key of `OUTCOMES`."""
+    return outcome_of(run(parameters, seed))
+
+
+def outcome_of(result: MetastableResult) -> str:
+    """Return what became of a run in the end: a key of `OUTCOMES`.
 
     Whether it is overloaded is asked of the same service without its trigger.
     """
-    percent = end_percent(run(parameters, seed))
-    if percent >= HEALTHY_PERCENT:
+    if result.last_percent >= HEALTHY_PERCENT:
         return RECOVERED
-    if end_percent(run(without_trigger(parameters), seed)) < HEALTHY_PERCENT:
+    quiet = run(without_trigger(result.parameters), result.seed)
+    if quiet.last_percent < HEALTHY_PERCENT:
         return OVERLOADED
-    return STUCK if percent < STUCK_PERCENT else IMPAIRED
+    return STUCK if result.is_stuck else IMPAIRED
 
 
 def without_trigger(parameters: MetastableParameters) -> MetastableParameters:
@@ -121,7 +117,7 @@ def tipping_point(
     def tips(value: int) -> bool:
         changes: dict[str, Any] = {name: value}
         changed = replace(parameters, **changes)
-        lost = sum(end_percent(run(changed, seed)) < HEALTHY_PERCENT for seed in seeds)
+        lost = sum(run(changed, seed).last_percent < HEALTHY_PERCENT for seed in seeds)
         return 2 * lost > len(seeds)
 
     if tips(low):

@@ -18,14 +18,12 @@ from remotecalls.simulators.metastable.experiments import (
     OVERLOADED,
     RECOVERED,
     STUCK,
-    end_percent,
     outcome,
-    without_trigger,
+    outcome_of,
 )
 from remotecalls.simulators.metastable.model import run as run_model
 from remotecalls.simulators.metastable.parameters import EXPIRED, FULL, MetastableParameters
 from remotecalls.simulators.metastable.phases_stored import STORED
-from remotecalls.simulators.metastable.result import HEALTHY_PERCENT, STUCK_PERCENT
 from remotecalls.simulators.parameters import (
     Parameters,
     Preset,
@@ -124,19 +122,13 @@ def service(rate: int, coordination_us: int, remedy: str) -> MetastableParameter
 def run(parameters: PhasesParameters, seed: int = 1) -> PhasesResult:
     """Run the service of one point, and the same without its spike if it does not recover."""
     point = service(parameters.rate, parameters.coordination_us, parameters.remedy)
-    percent = end_percent(run_model(point, seed))
-    if percent >= HEALTHY_PERCENT:
-        found = RECOVERED
-    elif end_percent(run_model(without_trigger(point), seed)) < HEALTHY_PERCENT:
-        found = OVERLOADED
-    else:
-        found = STUCK if percent < STUCK_PERCENT else IMPAIRED
+    result = run_model(point, seed)
     return PhasesResult(
         parameters=parameters,
         seed=seed,
-        outcome=found,
+        outcome=outcome_of(result),
         capacity_per_second=int(point.capacity_per_second),
-        answered_percent=int(percent),
+        answered_percent=int(result.last_percent),
         rows=STORED[parameters.remedy],
     )
 

@@ -13,11 +13,9 @@ from typing import Any
 
 from remotecalls.simulators.metastable.parameters import MetastableParameters
 from remotecalls.simulators.parameters import to_json
+from remotecalls.simulators.percentiles import BEYOND, percentile
 
 SECOND_US = 1_000_000
-
-BEYOND = 20
-"""A percentile is said only if so many answers lie beyond it: for p99 that takes 2,000."""
 
 LATENCY_WINDOW_US = 10_000_000
 
@@ -181,13 +179,11 @@ class MetastableResult:
         Returns:
             Microseconds, by nearest rank; None if there were not answers enough.
         """
-        until = self._answered_by(at_us)
+        until = self.answered_by(at_us)
         needed = -(-BEYOND * 100 // (100 - percent))
-        count = max(needed, until - self._answered_by(at_us - LATENCY_WINDOW_US))
-        if until < count:
-            return None
-        last = sorted(latency for _, latency in self.answers[until - count : until])
-        return last[-(-percent * count // 100) - 1]
+        count = max(needed, until - self.answered_by(at_us - LATENCY_WINDOW_US))
+        last = self.answers[max(0, until - count) : until]
+        return percentile(sorted(latency for _, latency in last), percent)
 
     @cached_property
     def latencies_us(self) -> dict[int, tuple[int | None, ...]]:
@@ -198,7 +194,8 @@ class MetastableResult:
             for percent in (50, 95, 99)
         }
 
-    def _answered_by(self, at_us: int) -> int:
+    def answered_by(self, at_us: int) -> int:
+        """Return how many answers had been finished by a time."""
         return bisect_right(self.answers, at_us, key=lambda answer: answer[0])
 
     @property
@@ -220,16 +217,20 @@ class MetastableResult:
         return None if found is None else found * SECOND_US - self.parameters.trigger_end_us
 
     @property
-    def is_stuck(self) -> bool:
-        """Whether fewer than `STUCK_PERCENT` of the last requests are answered.
+    def last_percent(self) -> float:
+        """How many of the last requests are answered; all, if none of them has ended.
 
         The last requests are those of the last third of the run, or of what the trigger leaves of
         it.
         """
-        count = len(self.seconds)
-        start = max(count * 2 // 3, -(-self.parameters.trigger_end_us // SECOND_US))
+        start = max(len(self.seconds) * 2 // 3, -(-self.parameters.trigger_end_us // SECOND_US))
         percent = self.total(start).answered_percent
-        return percent is not None and percent < STUCK_PERCENT
+        return 100.0 if percent is None else percent
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether fewer than `STUCK_PERCENT` of the last requests are answered."""
+        return self.last_percent < STUCK_PERCENT
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts, and the percentiles at the end of each second."""

@@ -11,22 +11,21 @@ Each looks at what a dashboard has: counts of whole seconds, at the end of each 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
 
 from remotecalls.simulators.metastable.result import (
-    BEYOND,
     SECOND_US,
     STUCK_PERCENT,
     WINDOW,
     MetastableResult,
 )
+from remotecalls.simulators.percentiles import BEYOND
 
 _ANSWERS = 100 * BEYOND
 
 
 def _p99(result: MetastableResult, second: int) -> bool:
-    until = bisect_right(result.answers, (second + 1) * SECOND_US, key=lambda answer: answer[0])
+    until = result.answered_by((second + 1) * SECOND_US)
     last = result.answers[max(0, until - _ANSWERS) : until]
     slow = sum(latency > result.parameters.timeout_us for _, latency in last)
     return slow >= BEYOND and 100 * slow > len(last)
