@@ -27,11 +27,13 @@ ALLOWED: dict[str, set[str]] = {
     "bindings": {"shop", "wire", "sockets", "rest", "grpc"},
     "envoy": {"wire"},
     "grpc": {"shop", "wire", "process", "envoy"},
+    "tuplespaces": {"wire", "process"},
+    "actors": {"wire", "simulators", "process"},
     "notebook": {
         *("shop", "wire", "simulators", "figures", "plots", "sockets", "rest", "grpc"),
-        *("envoy", "bindings"),
+        *("envoy", "bindings", "tuplespaces", "actors"),
     },
-    "cli": {"shop", "bindings", "booksite", "doctor", "notebook"},
+    "cli": {"shop", "bindings", "booksite", "doctor", "notebook", "tuplespaces"},
     "__main__": {"cli"},
     "__init__": set(),
 }

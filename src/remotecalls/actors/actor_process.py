@@ -1,0 +1,414 @@
+"""One running actor: its mailbox, its turns, and the task of a handler that waits."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import deque
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from remotecalls.actors.dead_letters import DeadLetter
+from remotecalls.actors.definition import WILDCARD, ActorType, Handler
+from remotecalls.actors.errors import ActorStopped, MailboxFull, StartFailed
+from remotecalls.actors.exits import Exit, ExitKind, crashed
+from remotecalls.actors.lifecycle import Lifecycle
+from remotecalls.actors.mail import Answer, Message
+from remotecalls.actors.messages import isolated
+from remotecalls.actors.policies import WhenFull
+from remotecalls.actors.process import Process
+from remotecalls.actors.references import reference_to
+
+if TYPE_CHECKING:
+    from remotecalls.actors.supervisor import SupervisorProcess
+    from remotecalls.actors.system import ActorSystem
+
+MESSAGES_A_TURN = 32
+"""How many messages an actor handles before the next one's turn."""
+
+HANDLING: ContextVar[ActorProcess | None] = ContextVar("HANDLING", default=None)
+"""The actor whose waiting handler this code is part of."""
+
+
+class ActorProcess(Process):
+    """An actor from its start to its end.
+
+    It handles one message at a time, in the order of arrival. While it has none it owns neither
+    task nor queue.
+    """
+
+    __slots__ = (
+        "_current",
+        "_handlers",
+        "_inbox",
+        "_instance",
+        "_room",
+        "_task",
+        "timers",
+        "type",
+        "waits_for",
+    )
+
+    def __init__(
+        self,
+        system: ActorSystem,
+        actor_type: ActorType,
+        name: str,
+        parent: SupervisorProcess | None,
+    ) -> None:
+        super().__init__(system, name, parent)
+        self.type = actor_type
+        self.timers: dict[asyncio.TimerHandle, None] | None = None
+        self.waits_for: list[ActorProcess] | None = None
+        self._handlers: dict[str, Handler] | None = None  # its own, once one was replaced
+        self._instance: Any = None
+        self._inbox: deque[Message] | None = None
+        self._room: deque[Message] | None = None  # of senders that wait for room
+        self._task: asyncio.Task[None] | None = None
+        self._current: Message | None = None  # of the handler that waits
+
+    # ------------------------------------------------------------------ what can be seen
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """The state that a reader sees."""
+        if self.phase is Lifecycle.IDLE and (self._inbox or self._task is not None):
+            return Lifecycle.RUNNING
+        return self.phase
+
+    @property
+    def mailbox_length(self) -> int:
+        """How many messages wait."""
+        return 0 if self._inbox is None else len(self._inbox)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it owns no task, no future, no timer and no queue."""
+        held = (self._task, self._inbox, self._room, self._current, self.timers, self.waits_for)
+        return all(each is None for each in held) and not self.is_scheduled
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a turn would get it nowhere: it starts, or one of its handlers waits."""
+        return self._task is not None or self.phase is Lifecycle.STARTING
+
+    def handler_of(self, name: str) -> Handler:
+        """The handler of a message, as it is now.
+
+        Raises:
+            UnknownHandler: none takes it.
+        """
+        if self._handlers is not None and name in self._handlers:
+            return self._handlers[name]
+        return self.type.handler_of(name)
+
+    # ------------------------------------------------------------------ start
+
+    def begin(
+        self, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> asyncio.Future[Exit | None] | None:
+        """Make the instance and run `started`.
+
+        Returns:
+            nothing if it has started, or a future: of nothing when it has, or of how it ended.
+
+        Raises:
+            StartFailed: the class does not take the arguments, or `started` raised.
+        """
+        try:
+            instance = self.type.build(*arguments, **named)
+            instance.__dict__["_process"] = self
+            self._instance = instance
+            waiting = None if self.type.started is None else self.type.started(instance)
+        except Exception as error:
+            self.end(crashed(error))
+            raise StartFailed(
+                f"{self.name} did not start: {type(error).__name__}: {error}"
+            ) from error
+        if not inspect.iscoroutine(waiting):
+            self.phase = Lifecycle.IDLE
+            return None
+        future: asyncio.Future[Exit | None] = self.system.scheduler.loop.create_future()
+        self._task = self.system.create_task(self._start(waiting, future), self.name)
+        return future
+
+    async def _start(self, waiting: Any, started: asyncio.Future[Exit | None]) -> None:
+        HANDLING.set(self)
+        try:
+            await waiting
+        except Exception as error:  # noqa: BLE001 - it is the reason of its end
+            self._task = None
+            self.end(crashed(error))
+        else:
+            self._task = None
+            if self.reason is None:
+                self.phase = Lifecycle.IDLE
+                if self._inbox:
+                    self.system.scheduler.schedule(self)
+        finally:
+            if not started.done():
+                started.set_result(self.reason)
+
+    # ------------------------------------------------------------------ the mailbox
+
+    def put(self, message: Message) -> bool:
+        """Take a message into the mailbox.
+
+        Returns:
+            whether the mailbox has it, or its policy has dealt with it; false if the sender has to
+            wait for room.
+
+        Raises:
+            ActorStopped: it has ended, or takes nothing more, and this is an ask.
+            MailboxFull: there is no room, and the policy is to refuse.
+        """
+        if self.reason is not None or self.phase is Lifecycle.DRAINING:
+            self._return(message, self.reason or Exit(*_DRAINING))
+            return True
+        inbox = self._inbox
+        if inbox is None:
+            inbox = self._inbox = self.system.scheduler.empty_queue()
+        elif self._room or len(inbox) >= self.type.policy.capacity:
+            if self.type.policy.when_full is WhenFull.WAIT:
+                return False
+            if not self._makes_room(inbox, message):
+                return True
+        inbox.append(message)
+        if self._task is None:
+            self.system.scheduler.schedule(self)
+        return True
+
+    def _makes_room(self, inbox: deque[Message], message: Message) -> bool:
+        policy = self.type.policy
+        if policy.when_full is WhenFull.REFUSE:
+            raise self.is_full()
+        if policy.when_full is WhenFull.DROP_NEWEST:
+            self._lose(message, "the mailbox is full")
+            return False
+        oldest = next((each for each in inbox if each.control is None), None)
+        if oldest is None:
+            raise self.is_full()
+        inbox.remove(oldest)
+        self._lose(oldest, "the mailbox is full, and newer ones came")
+        return True
+
+    def is_full(self) -> MailboxFull:
+        """The error for a message that there is no room for."""
+        capacity = self.type.policy.capacity
+        return MailboxFull(
+            f"the mailbox of {self.name} is full with {capacity} messages: send less, wait with "
+            "`await ref.tell_when_room(…)`, or give @actor a larger mailbox or another policy"
+        )
+
+    def wait_for_room(self, message: Message) -> Answer:
+        """Queue a message behind the mailbox; the answer is decided when the mailbox has it."""
+        message.admitted = Answer()
+        self._room = deque() if self._room is None else self._room
+        self._room.append(message)
+        return message.admitted
+
+    def _admit(self, inbox: deque[Message]) -> None:
+        """Take in the next message that waits for room, and whose sender still waits."""
+        assert self._room is not None
+        while self._room:
+            message = self._room.popleft()
+            assert message.admitted is not None
+            if not message.admitted.is_decided:
+                inbox.append(message)
+                message.admitted.decide(None)
+                break
+        if not self._room:
+            self._room = None
+
+    def _lose(self, message: Message, why: str) -> None:
+        if message.answer is not None:
+            message.answer.fail(MailboxFull(f"{self.name} dropped {message.name!r}: {why}"))
+        self.system.dead_letters.add(DeadLetter(self.name, message.name, why))
+
+    def _return(self, message: Message, reason: Exit) -> None:
+        if message.admitted is not None and not message.admitted.is_decided:
+            message.admitted.fail(ActorStopped(self.name, reason))
+        elif message.answer is not None:
+            message.answer.fail(ActorStopped(self.name, reason))
+        elif message.control is None:
+            self.system.dead_letters.add(DeadLetter(self.name, message.name, str(reason)))
+
+    # ------------------------------------------------------------------ turns
+
+    def take_turn(self) -> None:
+        """Take the signals, then a few messages."""
+        if self._signals is not None:
+            self.take_signals()
+        if self._task is not None or self.reason is not None or self.phase is Lifecycle.STARTING:
+            return
+        scheduler = self.system.scheduler
+        scheduler.current = self
+        for _ in range(MESSAGES_A_TURN):
+            inbox = self._inbox
+            if not inbox:
+                break
+            message = inbox.popleft()
+            if self._room is not None:
+                self._admit(inbox)
+            if message.control is not None:
+                message.control(self)
+            elif message.answer is not None and message.answer.is_decided:
+                self.system.dead_letters.add(
+                    DeadLetter(self.name, message.name, "nobody waits for the answer any more")
+                )
+            else:
+                self._handle(message)
+            if self._task is not None or self.has_ended:
+                break
+        scheduler.current = None
+        self._after_turn()
+
+    def _after_turn(self) -> None:
+        if self.reason is not None or self._task is not None:
+            return
+        inbox = self._inbox
+        if inbox:
+            self.system.scheduler.schedule(self)
+        elif inbox is not None:
+            self._inbox = None
+            self.system.scheduler.give_back(inbox)
+
+    def _handle(self, message: Message) -> None:
+        handler = self.handler_of(message.name)
+        arguments = message.arguments
+        if handler.name == WILDCARD:
+            arguments = (message.name, *arguments)
+        if handler.is_async:
+            self._current = message
+            self._task = self.system.create_task(self._wait(handler, message, arguments), self.name)
+            return
+        try:
+            value = handler.function(self._instance, *arguments, **message.named)
+            if message.answer is not None:
+                message.answer.decide(isolated(value, f"the answer to {message.name!r}"))
+        except Exception as error:  # noqa: BLE001 - it is an answer, or the reason of its end
+            self._raised(handler, message, error)
+
+    async def _wait(self, handler: Handler, message: Message, arguments: tuple[Any, ...]) -> None:
+        HANDLING.set(self)
+        try:
+            value = await handler.function(self._instance, *arguments, **message.named)
+            if message.answer is not None:
+                message.answer.decide(isolated(value, f"the answer to {message.name!r}"))
+        except (Exception, asyncio.CancelledError) as error:
+            self._task = self._current = self.waits_for = None
+            if self.reason is not None:
+                raise  # it has ended; this is how the handler was told
+            self._raised(handler, message, error)
+        else:
+            self._task = self._current = self.waits_for = None
+        self._after_turn()
+
+    def _raised(self, handler: Handler, message: Message, error: BaseException) -> None:
+        if handler.raises and isinstance(error, handler.raises):
+            if message.answer is not None:
+                message.answer.fail(error)
+            else:
+                why = f"nobody was told of {type(error).__name__}: {error}"
+                self.system.dead_letters.add(DeadLetter(self.name, message.name, why))
+            return
+        reason = crashed(error)
+        self.end(reason)
+        if message.answer is not None:
+            message.answer.fail(ActorStopped(self.name, reason))
+
+    def trap(self, sender: Process, reason: Exit) -> bool:
+        """Take an exit signal as the message "exit", if the class traps them."""
+        if not self.type.traps_exits:
+            return False
+        self.signal("exit", (reference_to(sender), reason))
+        return True
+
+    def signal(self, name: str, arguments: tuple[Any, ...]) -> None:
+        """Put a message of the runtime's own into the mailbox, also when it is full."""
+        if self.reason is None:
+            self._put_control(Message(name, arguments))
+
+    def _put_control(self, message: Message) -> None:
+        if self._inbox is None:
+            self._inbox = self.system.scheduler.empty_queue()
+        self._inbox.append(message)
+        if self._task is None:
+            self.system.scheduler.schedule(self)
+
+    def replace(self, handler: Handler, migrate: Any) -> None:
+        """Have another handler for the messages that come after those which wait now."""
+
+        def control(process: ActorProcess) -> None:
+            try:
+                if migrate is not None:
+                    migrate(process._instance)
+            except Exception as error:  # noqa: BLE001 - its state is not to be trusted
+                process.end(crashed(error))
+                return
+            process._handlers = {} if process._handlers is None else process._handlers
+            process._handlers[handler.name] = handler
+
+        if self.reason is None:
+            self._put_control(Message(handler.name, control=control))
+
+    # ------------------------------------------------------------------ the end
+
+    def request_stop(self, reason: Exit) -> None:
+        """Handle what waits, then end; refuse what comes from now on."""
+        if self.reason is not None or self.phase is Lifecycle.DRAINING:
+            return
+        if self.phase is Lifecycle.STARTING:
+            self.end(reason)
+            return
+        if self._task is None and not self._inbox and self.type.stopping is None:
+            self.end(reason)
+            return
+        self.phase = Lifecycle.DRAINING
+        for message in self._room or ():
+            self._return(message, Exit(*_DRAINING))
+        self._room = None
+        self._put_control(Message("stop", control=lambda process: process._stop(reason)))
+
+    def _stop(self, reason: Exit) -> None:
+        if self.type.stopping is None:
+            self.end(reason)
+            return
+        try:
+            waiting = self.type.stopping(self._instance)
+        except Exception as error:  # noqa: BLE001 - it is the reason of its end
+            self.end(crashed(error))
+            return
+        if inspect.iscoroutine(waiting):
+            self._task = self.system.create_task(self._finish(waiting, reason), self.name)
+        else:
+            self.end(reason)
+
+    async def _finish(self, waiting: Any, reason: Exit) -> None:
+        HANDLING.set(self)
+        try:
+            await waiting
+        except Exception as error:  # noqa: BLE001 - it is the reason of its end
+            self._task = None
+            self.end(crashed(error))
+        else:
+            self._task = None
+            self.end(reason)
+
+    def release(self, reason: Exit) -> None:
+        """Return what waits, cancel its handler and its timers."""
+        task, self._task = self._task, None
+        waiting: list[Message] = [] if self._current is None else [self._current]
+        waiting.extend(self._inbox or ())
+        waiting.extend(self._room or ())
+        timers, self.timers = self.timers, None
+        self._instance = self._inbox = self._room = self._current = self.waits_for = None
+        for message in waiting:
+            self._return(message, reason)
+        for timer in timers or ():
+            timer.cancel()
+        if task is not None and task is not asyncio.current_task(self.system.scheduler.loop):
+            task.cancel()
+
+
+_DRAINING = (ExitKind.SHUTDOWN, "it is stopping and takes nothing more")

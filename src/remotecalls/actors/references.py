@@ -1,0 +1,399 @@
+"""References: how an actor is reached, by whoever may not touch it."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, cast
+
+from remotecalls.actors.definition import Handler, check_kind
+from remotecalls.actors.errors import AskCycle, MailboxFull, Misuse
+from remotecalls.actors.exits import KILLED, SHUTDOWN, Exit
+from remotecalls.actors.lifecycle import Lifecycle
+from remotecalls.actors.mail import Answer, Message
+from remotecalls.actors.messages import IMMUTABLE, isolated
+from remotecalls.wire.errors import DeadlineExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from remotecalls.actors.actor_process import ActorProcess
+    from remotecalls.actors.process import Process
+    from remotecalls.actors.system import ActorSystem
+
+ASK_SECONDS = 5.0
+STOP_SECONDS = 5.0
+
+
+class Reference(ABC):
+    """What can be told and asked."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _actor(self) -> ActorProcess:
+        """The process that it stands for now.
+
+        Raises:
+            NoSuchActor: none does.
+        """
+
+    def tell(self, name: str, /, *arguments: Any, **named: Any) -> None:
+        """Put a message into the mailbox, and go on; nothing says whether it was handled.
+
+        To an actor that has ended it is a dead letter. A sender that finds the mailbox full, of an
+        actor whose policy is to wait, runs the actor's turns until there is room.
+
+        Args:
+            name: the handler's.
+            arguments: by position, copied where they could change.
+            named: by name.
+
+        Raises:
+            Misuse: no handler takes this, or it cannot be sent.
+            MailboxFull: there is no room, and the policy is to refuse; or it is to wait, and the
+                sender is itself a handler that does not wait.
+            NoSuchActor: a name that no actor has.
+        """
+        process = self._actor()
+        message = message_for(process, name, arguments, named, None)
+        if not process.put(message):
+            # The one that sends too fast does the work: it runs turns until it is let in.
+            admitted = process.wait_for_room(message)
+            while not admitted.is_decided:
+                if process.is_waiting or not process.system.scheduler.lend(
+                    admitted, is_limited=False
+                ):
+                    admitted.is_decided = True
+                    raise process.is_full()
+            admitted.result()
+
+    async def tell_when_room(
+        self, name: str, /, *arguments: Any, timeout: float = ASK_SECONDS, **named: Any
+    ) -> None:
+        """Like `tell`, and wait while the mailbox is full.
+
+        Args:
+            name: the handler's.
+            arguments: by position.
+            timeout: seconds to wait at most.
+            named: by name.
+
+        Raises:
+            Misuse: no handler takes this, or it cannot be sent.
+            MailboxFull: there was no room in time.
+            ActorStopped: it ended, or is about to, and took the message no more.
+            NoSuchActor: a name that no actor has.
+        """
+        process = self._actor()
+        deadline = _deadline(process, timeout)
+        message = message_for(process, name, arguments, named, None)
+        if not process.put(message):
+            await _admitted(process, message, deadline, timeout)
+
+    async def ask(
+        self, name: str, /, *arguments: Any, timeout: float = ASK_SECONDS, **named: Any
+    ) -> Any:
+        """Send a message and wait for what its handler returns.
+
+        Args:
+            name: the handler's.
+            arguments: by position, copied where they could change.
+            timeout: seconds to wait at most, for room in the mailbox and for the answer. A message
+                whose turn comes later is not handled any more.
+            named: by name.
+
+        Returns:
+            what the handler returned, copied where it could change.
+
+        Raises:
+            Misuse: no handler takes this, it cannot be sent, or the actor asks itself.
+            MailboxFull: there is no room, and the policy is not to wait; or none came in time.
+            DeadlineExceeded: no answer in time. What was asked may have been done.
+            ActorStopped: it had ended, or ended before it answered.
+            NoSuchActor: a name that no actor has.
+            Exception: one that the handler declares as an answer.
+        """
+        process = self._actor()
+        deadline = _deadline(process, timeout)
+        answer = Answer()
+        message = message_for(process, name, arguments, named, answer)
+        asker = process.system.handling()
+        if asker is not None:
+            _refuse_cycle(asker, process)
+            asker.waits_for = [] if asker.waits_for is None else asker.waits_for
+            asker.waits_for.append(process)
+        try:
+            if not process.put(message):
+                await _admitted(process, message, deadline, timeout)
+            process.system.scheduler.lend(answer)
+            if not answer.is_decided:
+                await answer.wait(deadline, timeout)
+        finally:
+            if asker is not None and asker.waits_for is not None:
+                asker.waits_for.remove(process)
+        return answer.result()
+
+
+class ProcessRef:
+    """One process, from its start to its end. What is started in its place has another one."""
+
+    __slots__ = ("_process",)
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    @property
+    def process(self) -> Process:
+        """What it refers to; for the runtime, and for those who look at it."""
+        return self._process
+
+    @property
+    def name(self) -> str:
+        """What the actor is called."""
+        return self._process.name
+
+    @property
+    def pid(self) -> int:
+        """The number of the actor, which no other ever has."""
+        return self._process.pid
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """The state that it is in."""
+        return self._process.lifecycle
+
+    @property
+    def reason(self) -> Exit | None:
+        """How it ended, if it has."""
+        return self._process.reason
+
+    async def stop(self, timeout: float = STOP_SECONDS) -> Exit:
+        """Let it handle what it has, take nothing more, and end; kill it if that takes longer.
+
+        Args:
+            timeout: seconds that it may take.
+
+        Returns:
+            how it ended.
+
+        Raises:
+            Misuse: an actor waits for its own end.
+        """
+        if self._process.system.handling() is self._process:
+            raise Misuse(f"{self.name} waits for its own end: call self.actor.stop()")
+        return await stop_process(self._process, SHUTDOWN, timeout)
+
+    def kill(self) -> None:
+        """End it now. Nothing it has is handled, and it cannot prevent it."""
+        self._process.system.check_thread()
+        self._process.end(KILLED)
+
+    def exit(self, reason: Exit) -> None:
+        """Send it an exit signal, as an actor that it is linked to would by its end."""
+        self._process.system.check_thread()
+        self._process.receive_exit(self._process, reason)
+
+    async def ended(self, timeout: float) -> Exit:
+        """Wait for its end.
+
+        Raises:
+            DeadlineExceeded: it had not ended after `timeout` seconds.
+        """
+        ending = self._process.ending()
+        done, _ = await asyncio.wait([ending], timeout=timeout)
+        if not done:
+            raise DeadlineExceeded(f"{self.name} has not ended within {timeout:g} s")
+        return ending.result()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ProcessRef) and other._process is self._process
+
+    def __hash__(self) -> int:
+        return hash(self._process)
+
+    def __repr__(self) -> str:
+        return f"<{self.name} #{self.pid} {self.lifecycle}>"
+
+
+class ActorRef(ProcessRef, Reference):
+    """One actor, which can be told and asked."""
+
+    __slots__ = ()
+
+    def __init__(self, process: ActorProcess) -> None:
+        super().__init__(process)
+
+    @property
+    def actor_process(self) -> ActorProcess:
+        """What it refers to; for the runtime."""
+        return cast("ActorProcess", self._process)  # its construction takes nothing else
+
+    def _actor(self) -> ActorProcess:
+        return cast("ActorProcess", self._process)
+
+    def replace_handler(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        raises: type[Exception] | tuple[type[Exception], ...] = (),
+        migrate: Callable[[Any], None] | None = None,
+    ) -> None:
+        """Give this actor another handler while it runs, for the messages that come from now on.
+
+        Those that wait in its mailbox are handled by the old one first.
+
+        Args:
+            name: of the message.
+            function: handles it; it is given the actor's instance first.
+            raises: the exceptions that are an answer.
+            migrate: changes the state, between the last message of the old handler and the first
+                of the new one. If it raises, the actor crashes.
+
+        Raises:
+            WrongDefinition: the function cannot be a handler.
+        """
+        answers = raises if isinstance(raises, tuple) else (raises,)
+        process = self._actor()
+        process.system.check_thread()
+        process.replace(Handler.of(name, function, raises=answers), migrate)
+
+
+class NamedRef(Reference):
+    """Whichever actor has the name at the moment of the call, as after a restart."""
+
+    __slots__ = ("_system", "name")
+
+    def __init__(self, system: ActorSystem, name: str) -> None:
+        self._system = system
+        self.name = name
+
+    def _actor(self) -> ActorProcess:
+        return self._system.named_process(self.name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NamedRef) and (other._system, other.name) == (
+            self._system,
+            self.name,
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"<whoever is named {self.name}>"
+
+
+IMMUTABLE.update((ProcessRef, ActorRef, NamedRef, Exit))
+
+
+def reference_to(process: Process) -> ProcessRef:
+    """A reference to any process: one that can be told and asked, if it is an actor."""
+    from remotecalls.actors.actor_process import ActorProcess
+
+    return ActorRef(process) if isinstance(process, ActorProcess) else ProcessRef(process)
+
+
+async def stop_process(process: Process, reason: Exit, timeout: float) -> Exit:
+    """Ask a process to stop, and kill it if it has not ended after `timeout` seconds."""
+    process.system.check_thread()
+    process.request_stop(reason)
+    if process.reason is None:
+        await asyncio.wait([process.ending()], timeout=timeout)
+        process.end(KILLED)
+    assert process.reason is not None
+    return process.reason
+
+
+def message_for(
+    process: ActorProcess,
+    name: str,
+    arguments: tuple[Any, ...],
+    named: dict[str, Any],
+    answer: Answer | None,
+) -> Message:
+    """The message as the receiver may have it.
+
+    Raises:
+        Misuse: no handler takes it, or it cannot be sent.
+    """
+    system = process.system
+    system.check_thread()
+    handler = process.handler_of(name)
+    check_kind(handler, process.name, is_ask=answer is not None)
+    if handler.name == name:
+        handler.check(arguments, named)
+    if arguments:
+        arguments = tuple(
+            value if type(value) in IMMUTABLE else isolated(value, f"argument {i} of {name!r}")
+            for i, value in enumerate(arguments, start=1)
+        )
+    for key, value in named.items():
+        if type(value) not in IMMUTABLE:
+            named[key] = isolated(value, f"argument {key!r} of {name!r}")
+    if system.flows is not None:
+        system.flows.count(system.sender(), process, name)
+    return Message(name, arguments, named, answer)
+
+
+def _deadline(process: ActorProcess, timeout: float) -> float:
+    if not timeout > 0:
+        raise Misuse(f"a timeout of {timeout} s is over already: allow more than 0 s")
+    return process.system.scheduler.loop.time() + timeout
+
+
+async def _admitted(
+    process: ActorProcess, message: Message, deadline: float, timeout: float
+) -> None:
+    """Wait until the mailbox has the message.
+
+    Raises:
+        MailboxFull: it did not in time.
+        ActorStopped: it will not.
+    """
+    admitted = process.wait_for_room(message)
+    process.system.scheduler.lend(admitted)
+    if not admitted.is_decided:
+        try:
+            await admitted.wait(deadline, timeout)
+        except BaseException:
+            admitted.is_decided = True
+            raise
+    try:
+        admitted.result()
+    except DeadlineExceeded:
+        raise MailboxFull(
+            f"the mailbox of {process.name} had no room within {timeout:g} s: it is given more "
+            "than it can do"
+        ) from None
+
+
+def _refuse_cycle(asker: ActorProcess, asked: ActorProcess) -> None:
+    """Follow who waits for whom.
+
+    Raises:
+        AskCycle: the asked one waits for the asker.
+    """
+    if asked is asker:
+        raise AskCycle(
+            f"{asker.name} asks itself, and would wait for itself: call the method, or tell"
+        )
+    seen: dict[ActorProcess, ActorProcess] = {asked: asker}
+    waiting = [asked]
+    while waiting:
+        process = waiting.pop()
+        for other in process.waits_for or ():
+            if other is asker:
+                chain = [asker.name]
+                while process is not asker:
+                    chain.append(process.name)
+                    process = seen[process]
+                raise AskCycle(
+                    f"{asker.name} asks {asked.name}, which waits for it: "
+                    f"{' → '.join([asker.name, *reversed(chain[1:]), asker.name])}. Let one of "
+                    "them tell, and answer by a message"
+                )
+            if other not in seen:
+                seen[other] = process
+                waiting.append(other)

@@ -1,0 +1,395 @@
+"""An actor system: everything that lives together in one event loop, and ends together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, cast
+
+from remotecalls.actors.actor_process import HANDLING, ActorProcess
+from remotecalls.actors.dead_letters import DeadLetters
+from remotecalls.actors.errors import (
+    ActorStopped,
+    Misuse,
+    NameTaken,
+    NoSuchActor,
+    NoSuchChild,
+    SystemFailed,
+    WrongThread,
+)
+from remotecalls.actors.events import Event, What
+from remotecalls.actors.exits import SHUTDOWN, Exit, ExitKind
+from remotecalls.actors.groups import Groups
+from remotecalls.actors.lifecycle import Lifecycle
+from remotecalls.actors.process import Process
+from remotecalls.actors.references import (
+    ActorRef,
+    NamedRef,
+    ProcessRef,
+    reference_to,
+    stop_process,
+)
+from remotecalls.actors.scheduler import Scheduler
+from remotecalls.actors.specs import ChildSpec, SupervisorSpec, child
+from remotecalls.actors.supervisor import SupervisorProcess
+from remotecalls.actors.view import Flows, snapshot
+from remotecalls.simulators.supervision.rules import Restart
+from remotecalls.simulators.supervision.snapshot import Node
+
+LOGGER = logging.getLogger("remotecalls.actors")
+
+CLOSE_SECONDS = 10.0
+CANCEL_SECONDS = 1.0
+KEPT_EVENTS = 10_000
+
+
+@dataclass(frozen=True)
+class ChildInfo:
+    """A child as its supervisor knows it.
+
+    Attributes:
+        name: what it is called.
+        ref: the process; none while it does not run.
+        restarts: how often it was started again.
+        restart: after which ends it is.
+    """
+
+    name: str
+    ref: ProcessRef | None
+    restarts: int
+    restart: Restart
+
+
+class SupervisorRef(ProcessRef):
+    """One supervisor, which can be given children and asked about them."""
+
+    __slots__ = ()
+
+    def __init__(self, process: SupervisorProcess) -> None:
+        super().__init__(process)
+
+    @property
+    def _supervisor(self) -> SupervisorProcess:
+        return cast("SupervisorProcess", self._process)
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether it ended because its children crashed too often."""
+        return self._supervisor.gave_up
+
+    def children(self) -> tuple[ChildInfo, ...]:
+        """The children, in the order of their start."""
+        return tuple(
+            ChildInfo(
+                each.name,
+                None
+                if each.process is None or each.process.has_ended
+                else reference_to(each.process),
+                each.restarts,
+                each.spec.restart,
+            )
+            for each in self._supervisor.children.values()
+        )
+
+    async def start_child(self, spec: ChildSpec | SupervisorSpec) -> ProcessRef:
+        """Start one more, after the others.
+
+        Raises:
+            StartFailed: it did not start.
+            NameTaken: a running actor, or another child, has its name.
+            ActorStopped: the supervisor has ended.
+        """
+        self._supervisor.system.check_thread()
+        process = await self._supervisor.add(spec)
+        return ActorRef(process) if isinstance(process, ActorProcess) else _reference(process)
+
+    async def terminate_child(self, name: str) -> None:
+        """Stop a child; it is not started again, unless `restart_child` says so.
+
+        Raises:
+            NoSuchChild: there is none of this name.
+        """
+        await self._supervisor.terminate(name)
+
+    async def restart_child(self, name: str) -> ProcessRef:
+        """Start a child again that has ended for good or was terminated.
+
+        Raises:
+            NoSuchChild: there is none of this name, or it runs.
+            StartFailed: it did not start.
+        """
+        return _reference(await self._supervisor.start_again(name))
+
+    def delete_child(self, name: str) -> None:
+        """Forget a child that does not run.
+
+        Raises:
+            NoSuchChild: there is none of this name, or it runs.
+        """
+        found = self._supervisor.child(name)
+        if found.process is not None and not found.process.has_ended:
+            raise NoSuchChild(f"{name!r} of {self.name} runs: terminate it first")
+        del self._supervisor.children[name]
+
+    def snapshot(self) -> Node:
+        """The tree below it, at this moment."""
+        return snapshot(self._supervisor)
+
+
+class ActorSystem:
+    """Actors on one event loop, below one supervisor.
+
+        async with ActorSystem() as system:
+            counter = await system.spawn(Counter, name="counter")
+            await counter.ask("increment", amount=5)
+
+    At the end of the block all actors are stopped, the last first; each handles what it has.
+
+    Attributes:
+        groups: the process groups.
+        dead_letters: messages that nobody handled.
+        events: what happened to the processes; the last 10,000.
+        unfinished: handlers that went on after they had been cancelled, by the actor's name.
+    """
+
+    def __init__(self, name: str = "system", *, close_timeout: float = CLOSE_SECONDS) -> None:
+        """Prepare a system; it begins with its block.
+
+        Args:
+            name: what its supervisor is called.
+            close_timeout: seconds that all actors together may take to stop.
+        """
+        self.groups = Groups()
+        self.dead_letters = DeadLetters()
+        self.events: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self.unfinished: tuple[str, ...] = ()
+        self.flows: Flows | None = None
+        self._name = name
+        self._close_timeout = close_timeout
+        self._names: dict[str, ActorProcess] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pids = 0
+        self._thread = 0
+        self._scheduler: Scheduler | None = None
+        self._root: SupervisorProcess | None = None
+        self._began = 0.0
+
+    async def __aenter__(self) -> Self:
+        if self._root is not None:
+            raise Misuse("an actor system has one block: make another system")
+        loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._scheduler = Scheduler(loop)
+        self._began = loop.time()
+        # Nothing is above it: what it cannot heal by no restart of its own ends the system.
+        self._root = SupervisorProcess(self, SupervisorSpec(self._name, intensity=0), None)
+        await self._root.begin()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        root = self._started()
+        await stop_process(root, SHUTDOWN, self._close_timeout)
+        await self._cancelled_tasks()
+        if root.gave_up and error is None:
+            assert root.reason is not None
+            raise SystemFailed(f"{self._name}: {root.reason.detail}") from root.reason.error
+
+    # ------------------------------------------------------------------ for its users
+
+    async def spawn(
+        self, cls: type, *arguments: Any, name: str | None = None, **named: Any
+    ) -> ActorRef:
+        """Start an actor that nobody starts again. It ends with the system at the latest.
+
+        Args:
+            cls: a class of actors.
+            arguments: of its state, by position.
+            name: to register it by.
+            named: of its state, by name.
+
+        Raises:
+            WrongDefinition: the class is not one of actors.
+            Unserializable: an argument cannot be sent.
+            StartFailed: it did not start.
+            NameTaken: a running actor has the name.
+        """
+        self.check_thread()
+        spec = child(cls, *arguments, name=name, restart=Restart.TEMPORARY, **named)
+        process = await self._started().add(spec)
+        return ActorRef(cast("ActorProcess", process))
+
+    async def supervise(self, spec: SupervisorSpec) -> SupervisorRef:
+        """Start a supervisor and all below it, at the top of the system.
+
+        If it gives up, nobody is left to heal it: the system ends, and its block raises
+        `SystemFailed`; unless it is `Restart.TEMPORARY`.
+
+        Raises:
+            StartFailed: a child did not start; those before it have been stopped.
+            NameTaken: a name is a running actor's.
+        """
+        self.check_thread()
+        return SupervisorRef(cast("SupervisorProcess", await self._started().add(spec)))
+
+    def actor(self, name: str) -> NamedRef:
+        """Whoever has a name when it is told or asked."""
+        return NamedRef(self, name)
+
+    def whereis(self, name: str) -> ActorRef | None:
+        """The actor that has a name now; none, if none has."""
+        process = self._names.get(name)
+        return None if process is None else ActorRef(process)
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all registered actors, sorted."""
+        return tuple(sorted(self._names))
+
+    def snapshot(self) -> Node:
+        """The whole tree, at this moment."""
+        return snapshot(self._started())
+
+    @contextmanager
+    def watched(self) -> Iterator[Flows]:
+        """Count who sends what to whom, for as long as the block lasts."""
+        before, self.flows = self.flows, Flows()
+        try:
+            yield self.flows
+        finally:
+            self.flows = before
+
+    # ------------------------------------------------------------------ for the runtime
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """Who runs next."""
+        assert self._scheduler is not None
+        return self._scheduler
+
+    def next_pid(self) -> int:
+        """A number that no process has had."""
+        self._pids += 1
+        return self._pids
+
+    def check_thread(self) -> None:
+        """Refuse another thread than the event loop's.
+
+        Raises:
+            WrongThread: it is another; or the system has not begun.
+        """
+        if threading.get_ident() != self._thread:
+            raise WrongThread(
+                "an actor system is used by the thread of its event loop alone: from another one, "
+                "loop.call_soon_threadsafe(…) or asyncio.run_coroutine_threadsafe(…, loop)"
+            )
+
+    def check_alive(self, process: Process) -> None:
+        """Refuse what has ended, or is about to.
+
+        Raises:
+            ActorStopped: it has, or is.
+        """
+        if process.reason is not None:
+            raise ActorStopped(process.name, process.reason)
+        if process.phase is Lifecycle.DRAINING:
+            raise ActorStopped(process.name, Exit(ExitKind.SHUTDOWN, "it is stopping"))
+
+    def handling(self) -> ActorProcess | None:
+        """The actor whose waiting handler calls, if one does."""
+        process = HANDLING.get()
+        return process if process is not None and process.system is self else None
+
+    def sender(self) -> Process | None:
+        """The actor that sends, if one does."""
+        return self.scheduler.current or self.handling()
+
+    def named_process(self, name: str) -> ActorProcess:
+        """The actor that has a name.
+
+        Raises:
+            NoSuchActor: none has.
+        """
+        try:
+            return self._names[name]
+        except KeyError:
+            some = ", ".join(self.names()[:10]) or "none"
+            raise NoSuchActor(f"no running actor is named {name!r}; there are: {some}") from None
+
+    def register(self, name: str, process: ActorProcess) -> None:
+        """Let an actor be found by a name until it ends.
+
+        Raises:
+            NameTaken: a running actor has it.
+        """
+        if name in self._names:
+            raise NameTaken(
+                f"an actor named {name!r} runs: use it by system.actor({name!r}), stop it, or "
+                "take another name"
+            )
+        self._names[name] = process
+
+    def forget(self, process: Process) -> None:
+        """Take what has ended out of the registry and the groups."""
+        if isinstance(process, ActorProcess):
+            if self._names.get(process.name) is process:
+                del self._names[process.name]
+            if process.groups:
+                self.groups.forget(process)
+        assert process.reason is not None
+        self.log(What.ENDED, process, str(process.reason), process.reason.error)
+        if process.reason.kind is ExitKind.CRASHED:
+            LOGGER.warning("%s %s", process.name, process.reason)
+
+    def log_start(self, process: Process) -> None:
+        """Note that a process has started, or one in the place of another."""
+        self.log(What.RESTARTED if process.restarts else What.STARTED, process)
+
+    def log(
+        self, what: What, process: Process, detail: str = "", error: BaseException | None = None
+    ) -> None:
+        """Note what happened."""
+        time = self.scheduler.loop.time() - self._began
+        self.events.append(Event(time, what, process.name, process.pid, detail, error))
+
+    def create_task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run what waits. The system sees to its end."""
+        task = self.scheduler.loop.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+        return task
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.scheduler.loop.call_exception_handler(
+                {"message": f"the runtime failed in {task.get_name()}", "exception": error}
+            )
+
+    def _started(self) -> SupervisorProcess:
+        if self._root is None:
+            raise Misuse("the actor system has not begun: async with ActorSystem() as system")
+        return self._root
+
+    async def _cancelled_tasks(self) -> None:
+        """Wait for handlers to take their cancellation; those that do not are named."""
+        if self._tasks:
+            _, unfinished = await asyncio.wait(tuple(self._tasks), timeout=CANCEL_SECONDS)
+            self.unfinished = tuple(sorted(task.get_name() for task in unfinished))
+            for name in self.unfinished:
+                LOGGER.warning("a handler of %s goes on although it was cancelled", name)
+
+
+def _reference(process: Process) -> ProcessRef:
+    if isinstance(process, SupervisorProcess):
+        return SupervisorRef(process)
+    return reference_to(process)
