@@ -17,7 +17,7 @@ from remotecalls.actors.mail import Answer, Message
 from remotecalls.actors.messages import isolated
 from remotecalls.actors.policies import WhenFull
 from remotecalls.actors.process import Process
-from remotecalls.actors.references import reference_to
+from remotecalls.actors.references import ActorRef, reference_to
 
 if TYPE_CHECKING:
     from remotecalls.actors.supervisor import SupervisorProcess
@@ -126,7 +126,7 @@ class ActorProcess(Process):
                 f"{self.name} did not start: {type(error).__name__}: {error}"
             ) from error
         if not inspect.iscoroutine(waiting):
-            self.phase = Lifecycle.IDLE
+            self._has_started()
             return None
         future: asyncio.Future[Exit | None] = self.system.scheduler.loop.create_future()
         self._task = self.system.create_task(self._start(waiting, future), self.name)
@@ -142,12 +142,17 @@ class ActorProcess(Process):
         else:
             self._task = None
             if self.reason is None:
-                self.phase = Lifecycle.IDLE
-                if self._inbox:
-                    self.system.scheduler.schedule(self)
+                self._has_started()
         finally:
             if not started.done():
                 started.set_result(self.reason)
+
+    def _has_started(self) -> None:
+        self.phase = Lifecycle.IDLE
+        for group, topics in self.type.joins.items():
+            self.system.groups.join(group, ActorRef(self), topics)
+        if self._inbox:
+            self.system.scheduler.schedule(self)
 
     # ------------------------------------------------------------------ the mailbox
 

@@ -131,6 +131,7 @@ class ActorType:
         started: runs before the first message, if there is such a method.
         start_waits: whether `started` is a coroutine.
         stopping: runs after the last.
+        joins: the groups that it joins when it has started, each with the topics.
     """
 
     name: str
@@ -141,6 +142,7 @@ class ActorType:
     started: Callable[[Any], Any] | None
     start_waits: bool
     stopping: Callable[[Any], Any] | None
+    joins: dict[str, frozenset[str]]
 
     def handler_of(self, name: str) -> Handler:
         """The handler of a message.
@@ -276,9 +278,21 @@ def handlers_in(cls: type) -> dict[str, Handler]:
 
 
 def define(
-    cls: type, handlers: dict[str, Handler], policy: MailboxPolicy, *, traps_exits: bool = False
-) -> type:
+    cls: _Class,
+    handlers: dict[str, Handler],
+    policy: MailboxPolicy,
+    *,
+    traps_exits: bool = False,
+    joins: dict[str, frozenset[str]] | None = None,
+) -> _Class:
     """Make a class one of actors with these handlers; behaviours build on it.
+
+    Args:
+        cls: the class.
+        handlers: by the name of the message.
+        policy: of the mailboxes.
+        traps_exits: whether exit signals of links arrive as messages.
+        joins: the groups that it joins when it has started, each with the topics.
 
     Raises:
         WrongDefinition: it traps exits without a handler of "exit".
@@ -302,9 +316,10 @@ def define(
             started := getattr(built, "started", None),
             inspect.iscoroutinefunction(started),
             getattr(built, "stopping", None),
+            joins or {},
         ),
     )
-    return cast("type", built)
+    return cast("_Class", built)
 
 
 def type_of(cls: type) -> ActorType:
