@@ -9,12 +9,12 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from remotecalls.actors.dead_letters import DeadLetter
-from remotecalls.actors.definition import WILDCARD, ActorType, Handler
+from remotecalls.actors.definition import WILDCARD, ActorType, Handler, find_handler
 from remotecalls.actors.errors import ActorStopped, MailboxFull, StartFailed
 from remotecalls.actors.exits import Exit, ExitKind, crashed
 from remotecalls.actors.lifecycle import Lifecycle
 from remotecalls.actors.mail import Answer, Message
-from remotecalls.actors.messages import isolated
+from remotecalls.actors.messages import IMMUTABLE, isolated
 from remotecalls.actors.policies import WhenFull
 from remotecalls.actors.process import Process
 from remotecalls.actors.references import ActorRef, reference_to
@@ -39,11 +39,11 @@ class ActorProcess(Process):
 
     __slots__ = (
         "_current",
-        "_handlers",
         "_inbox",
         "_instance",
         "_room",
         "_task",
+        "handlers",
         "timers",
         "type",
         "waits_for",
@@ -58,9 +58,9 @@ class ActorProcess(Process):
     ) -> None:
         super().__init__(system, name, parent)
         self.type = actor_type
+        self.handlers = actor_type.handlers  # its own, once one was replaced
         self.timers: dict[asyncio.TimerHandle, None] | None = None
         self.waits_for: list[ActorProcess] | None = None
-        self._handlers: dict[str, Handler] | None = None  # its own, once one was replaced
         self._instance: Any = None
         self._inbox: deque[Message] | None = None
         self._room: deque[Message] | None = None  # of senders that wait for room
@@ -98,9 +98,7 @@ class ActorProcess(Process):
         Raises:
             UnknownHandler: none takes it.
         """
-        if self._handlers is not None and name in self._handlers:
-            return self._handlers[name]
-        return self.type.handler_of(name)
+        return find_handler(self.handlers, name, self.name)
 
     # ------------------------------------------------------------------ start
 
@@ -279,9 +277,10 @@ class ActorProcess(Process):
             self.system.scheduler.give_back(inbox)
 
     def _handle(self, message: Message) -> None:
-        handler = self.handler_of(message.name)
         arguments = message.arguments
-        if handler.name == WILDCARD:
+        handler = self.handlers.get(message.name)
+        if handler is None:
+            handler = self.handlers[WILDCARD]
             arguments = (message.name, *arguments)
         if handler.is_async:
             self._current = message
@@ -290,7 +289,9 @@ class ActorProcess(Process):
         try:
             value = handler.function(self._instance, *arguments, **message.named)
             if message.answer is not None:
-                message.answer.decide(isolated(value, f"the answer to {message.name!r}"))
+                if type(value) not in IMMUTABLE:
+                    value = isolated(value, f"the answer to {message.name!r}")
+                message.answer.decide(value)
         except Exception as error:  # noqa: BLE001 - it is an answer, or the reason of its end
             self._raised(handler, message, error)
 
@@ -351,8 +352,7 @@ class ActorProcess(Process):
             except Exception as error:  # noqa: BLE001 - its state is not to be trusted
                 process.end(crashed(error))
                 return
-            process._handlers = {} if process._handlers is None else process._handlers
-            process._handlers[handler.name] = handler
+            process.handlers = process.handlers | {handler.name: handler}
 
         if self.reason is None:
             self._put_control(Message(handler.name, control=control))

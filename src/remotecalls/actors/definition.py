@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast, dataclass_transform, overload
@@ -50,6 +51,8 @@ class Handler:
         is_asked: whether it may be asked.
         is_told: whether it may be told.
         required: the parameters without a default.
+        fewest: how many arguments by position are enough, without any by name.
+        most: how many there may be.
         signature: its parameters, without the first.
     """
 
@@ -60,6 +63,8 @@ class Handler:
     is_asked: bool
     is_told: bool
     required: frozenset[str]
+    fewest: int
+    most: int
     signature: inspect.Signature
 
     @classmethod
@@ -91,6 +96,9 @@ class Handler:
             for parameter in parameters[1:]
             if parameter.default is parameter.empty and parameter.kind not in variable
         )
+        by_name = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+        by_position = [each for each in parameters[1:] if each.kind not in by_name]
+        is_open = any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in by_position)
         return cls(
             name,
             function,
@@ -99,6 +107,9 @@ class Handler:
             is_asked,
             is_told,
             required,
+            # One that has to be named is never given by position: then the signature decides.
+            sys.maxsize if required - {each.name for each in by_position} else len(required),
+            sys.maxsize if is_open else len(by_position),
             inspect.Signature(parameters[1:]),
         )
 
@@ -108,7 +119,10 @@ class Handler:
         Raises:
             WrongArguments: some are missing, or too many.
         """
-        if not arguments and named.keys() == self.required:
+        if named:
+            if not arguments and named.keys() == self.required:
+                return
+        elif self.fewest <= len(arguments) <= self.most:
             return
         try:
             self.signature.bind(*arguments, **named)
@@ -144,30 +158,25 @@ class ActorType:
     stopping: Callable[[Any], Any] | None
     joins: dict[str, frozenset[str]]
 
-    def handler_of(self, name: str) -> Handler:
-        """The handler of a message.
 
-        Raises:
-            UnknownHandler: none takes it.
-        """
-        found = self.handlers.get(name) or self.handlers.get(WILDCARD)
-        if found is None:
-            raise UnknownHandler(
-                f"{self.name} has no handler {name!r}; it has: {', '.join(sorted(self.handlers))}"
-            )
-        return found
-
-
-def check_kind(handler: Handler, actor_name: str, *, is_ask: bool) -> None:
-    """Refuse to ask what does not answer, and to tell what has to be asked.
+def find_handler(handlers: Mapping[str, Handler], name: str, actor_name: str) -> Handler:
+    """The handler of a message.
 
     Raises:
-        WrongKind: it is of the other kind.
+        UnknownHandler: none takes it.
     """
-    if is_ask and not handler.is_asked:
-        raise WrongKind(f"{handler.name!r} of {actor_name} does not answer: tell it")
-    if not is_ask and not handler.is_told:
-        raise WrongKind(f"{handler.name!r} of {actor_name} answers, and is to be asked")
+    found = handlers.get(name) or handlers.get(WILDCARD)
+    if found is None:
+        raise UnknownHandler(
+            f"{actor_name} has no handler {name!r}; it has: {', '.join(sorted(handlers))}"
+        )
+    return found
+
+
+def wrong_kind(handler: Handler, actor_name: str) -> WrongKind:
+    """The error for having asked what does not answer, or told what has to be asked."""
+    advice = "does not answer: tell it" if handler.is_told else "answers, and is to be asked"
+    return WrongKind(f"{handler.name!r} of {actor_name} {advice}")
 
 
 def state(*, default: Any = dataclasses.MISSING, default_factory: Any = dataclasses.MISSING) -> Any:

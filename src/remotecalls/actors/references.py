@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, cast
 
-from remotecalls.actors.definition import Handler, check_kind
+from remotecalls.actors.definition import Handler, wrong_kind
 from remotecalls.actors.errors import AskCycle, MailboxFull, Misuse
 from remotecalls.actors.exits import KILLED, SHUTDOWN, Exit
 from remotecalls.actors.lifecycle import Lifecycle
@@ -15,7 +16,7 @@ from remotecalls.actors.messages import IMMUTABLE, isolated
 from remotecalls.wire.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from remotecalls.actors.actor_process import ActorProcess
     from remotecalls.actors.process import Process
@@ -89,7 +90,7 @@ class Reference(ABC):
         deadline = _deadline(process, timeout)
         message = message_for(process, name, arguments, named, None)
         if not process.put(message):
-            await _admitted(process, message, deadline, timeout)
+            await _admitted(process, process.wait_for_room(message), deadline, timeout)
 
     async def ask(
         self, name: str, /, *arguments: Any, timeout: float = ASK_SECONDS, **named: Any
@@ -114,6 +115,17 @@ class Reference(ABC):
             NoSuchActor: a name that no actor has.
             Exception: one that the handler declares as an answer.
         """
+        return await self.send_request(name, *arguments, timeout=timeout, **named)
+
+    def send_request(
+        self, name: str, /, *arguments: Any, timeout: float = ASK_SECONDS, **named: Any
+    ) -> Request:
+        """Ask now and wait later: `await` what this returns. Its time runs from this call.
+
+        One coroutine may have many requests on their way; who never waits for one ignores what it
+        comes to. Arguments and errors are those of `ask`; what is wrong with the call itself is
+        raised here, and the rest by the wait.
+        """
         process = self._actor()
         deadline = _deadline(process, timeout)
         answer = Answer()
@@ -121,18 +133,58 @@ class Reference(ABC):
         asker = process.system.handling()
         if asker is not None:
             _refuse_cycle(asker, process)
-            asker.waits_for = [] if asker.waits_for is None else asker.waits_for
-            asker.waits_for.append(process)
-        try:
-            if not process.put(message):
-                await _admitted(process, message, deadline, timeout)
-            process.system.scheduler.lend(answer)
+        if not process.put(message):
+            process.wait_for_room(message)
+        return Request(process, message, answer, deadline, timeout)
+
+
+class Request:
+    """An ask on its way. To wait for it is to have the answer, or what became of it."""
+
+    __slots__ = ("_answer", "_deadline", "_message", "_process", "_timeout")
+
+    def __init__(
+        self,
+        process: ActorProcess,
+        message: Message,
+        answer: Answer,
+        deadline: float,
+        timeout: float,
+    ) -> None:
+        self._process = process
+        self._message = message
+        self._answer = answer
+        self._deadline = deadline
+        self._timeout = timeout
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        answer = self._answer
+        if not answer.is_decided:
+            self._process.system.scheduler.lend(answer)
             if not answer.is_decided:
-                await answer.wait(deadline, timeout)
-        finally:
-            if asker is not None and asker.waits_for is not None:
-                asker.waits_for.remove(process)
+                yield from self._wait().__await__()
         return answer.result()
+
+    async def _wait(self) -> None:
+        asker = self._process.system.handling()
+        if asker is None:
+            await self._answered()
+            return
+        _refuse_cycle(asker, self._process)
+        asker.waits_for = [] if asker.waits_for is None else asker.waits_for
+        asker.waits_for.append(self._process)
+        try:
+            await self._answered()
+        finally:
+            if asker.waits_for is not None:
+                asker.waits_for.remove(self._process)
+
+    async def _answered(self) -> None:
+        admitted = self._message.admitted
+        if admitted is not None:
+            await _admitted(self._process, admitted, self._deadline, self._timeout)
+        if not self._answer.is_decided:
+            await self._answer.wait(self._deadline, self._timeout)
 
 
 class ProcessRef:
@@ -230,7 +282,7 @@ class ActorRef(ProcessRef, Reference):
         return cast("ActorProcess", self._process)  # its construction takes nothing else
 
     def _actor(self) -> ActorProcess:
-        return cast("ActorProcess", self._process)
+        return self._process  # type: ignore[return-value]  # see above, and this is called often
 
     def replace_handler(
         self,
@@ -319,16 +371,22 @@ def message_for(
         Misuse: no handler takes it, or it cannot be sent.
     """
     system = process.system
-    system.check_thread()
-    handler = process.handler_of(name)
-    check_kind(handler, process.name, is_ask=answer is not None)
-    if handler.name == name:
+    if get_ident() != system.thread:
+        system.check_thread()
+    handler = process.handlers.get(name)
+    if handler is None:
+        handler = process.handler_of(name)  # the one for all other names, or an error
+    else:
         handler.check(arguments, named)
-    if arguments:
-        arguments = tuple(
-            value if type(value) in IMMUTABLE else isolated(value, f"argument {i} of {name!r}")
-            for i, value in enumerate(arguments, start=1)
-        )
+    if not (handler.is_told if answer is None else handler.is_asked):
+        raise wrong_kind(handler, process.name)
+    for value in arguments:
+        if type(value) not in IMMUTABLE:
+            arguments = tuple(
+                isolated(value, f"argument {i} of {name!r}")
+                for i, value in enumerate(arguments, start=1)
+            )
+            break
     for key, value in named.items():
         if type(value) not in IMMUTABLE:
             named[key] = isolated(value, f"argument {key!r} of {name!r}")
@@ -344,7 +402,7 @@ def _deadline(process: ActorProcess, timeout: float) -> float:
 
 
 async def _admitted(
-    process: ActorProcess, message: Message, deadline: float, timeout: float
+    process: ActorProcess, admitted: Answer, deadline: float, timeout: float
 ) -> None:
     """Wait until the mailbox has the message.
 
@@ -352,7 +410,6 @@ async def _admitted(
         MailboxFull: it did not in time.
         ActorStopped: it will not.
     """
-    admitted = process.wait_for_room(message)
     process.system.scheduler.lend(admitted)
     if not admitted.is_decided:
         try:

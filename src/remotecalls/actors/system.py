@@ -155,8 +155,12 @@ class ActorSystem:
         groups: the process groups.
         dead_letters: messages that nobody handled.
         events: what happened to the processes; the last 10,000.
+        scheduler: who runs next; it is there when the block has begun.
+        thread: the number of the thread that may use it.
         unfinished: handlers that went on after they had been cancelled, by the actor's name.
     """
+
+    scheduler: Scheduler
 
     def __init__(self, name: str = "system", *, close_timeout: float = CLOSE_SECONDS) -> None:
         """Prepare a system; it begins with its block.
@@ -175,8 +179,7 @@ class ActorSystem:
         self._names: dict[str, ActorProcess] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pids = 0
-        self._thread = 0
-        self._scheduler: Scheduler | None = None
+        self.thread = 0
         self._root: SupervisorProcess | None = None
         self._began = 0.0
 
@@ -184,8 +187,8 @@ class ActorSystem:
         if self._root is not None:
             raise Misuse("an actor system has one block: make another system")
         loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
-        self._scheduler = Scheduler(loop)
+        self.thread = threading.get_ident()
+        self.scheduler = Scheduler(loop)
         self._began = loop.time()
         # Nothing is above it: what it cannot heal by no restart of its own ends the system.
         self._root = SupervisorProcess(self, SupervisorSpec(self._name, intensity=0), None)
@@ -270,12 +273,6 @@ class ActorSystem:
 
     # ------------------------------------------------------------------ for the runtime
 
-    @property
-    def scheduler(self) -> Scheduler:
-        """Who runs next."""
-        assert self._scheduler is not None
-        return self._scheduler
-
     def next_pid(self) -> int:
         """A number that no process has had."""
         self._pids += 1
@@ -287,7 +284,7 @@ class ActorSystem:
         Raises:
             WrongThread: it is another; or the system has not begun.
         """
-        if threading.get_ident() != self._thread:
+        if threading.get_ident() != self.thread:
             raise WrongThread(
                 "an actor system is used by the thread of its event loop alone: from another one, "
                 "loop.call_soon_threadsafe(…) or asyncio.run_coroutine_threadsafe(…, loop)"

@@ -195,6 +195,8 @@ class _Machine:
             is_asked=True,
             is_told=True,
             required=read.required,
+            fewest=read.fewest,
+            most=read.most,
             signature=read.signature,
         )
 
