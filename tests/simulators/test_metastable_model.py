@@ -58,6 +58,21 @@ def test_nothing_is_lost(parameters: MetastableParameters, seed: int) -> None:
     assert total["tries"] <= total["first_tries"] * (1 + parameters.max_retries)
 
 
+def test_the_rate_limit_saves_up_a_tenth_of_a_second_and_no_more() -> None:
+    # Nearly nobody comes for ten seconds, then far more than the limit lets through.
+    parameters = replace(
+        STORM, rate=5, peak=300, limit=100, limit_at_us=0, limit_for_us=90_000_000, max_retries=0
+    )
+    seconds = run(parameters, 1).seconds
+    admitted = [
+        tries - refused for tries, refused in zip(seconds.tries, seconds.refused, strict=True)
+    ]
+    spike = admitted[20:25]
+    assert all(tries > 250 for tries in seconds.tries[20:25])
+    assert 100 <= spike[0] <= 111  # a tenth of a second's worth has been saved
+    assert all(99 <= each <= 101 for each in spike[1:])
+
+
 @settings(max_examples=120, deadline=None)
 @given(settings_of_any_kind, seeds)
 def test_the_server_keeps_its_limits(parameters: MetastableParameters, seed: int) -> None:
