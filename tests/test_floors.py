@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
         *("shop", "wire", "simulators", "figures", "plots", "sockets", "rest", "grpc"),
         *("envoy", "bindings", "tuplespaces", "actors"),
     },
-    "cli": {"shop", "bindings", "booksite", "doctor", "notebook", "tuplespaces"},
+    "cli": {"shop", "wire", "tuplespaces", "bindings", "booksite", "doctor", "notebook"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from remotecalls.simulators.agenda import Agenda
 from remotecalls.simulators.consistency import STRONG, ConsistencyParameters
 from remotecalls.simulators.consistency.abd import number_after
-from remotecalls.simulators.consistency.agenda import Agenda
 from remotecalls.simulators.consistency.background import AntiEntropy, Handoff
 from remotecalls.simulators.consistency.calls import Call
 from remotecalls.simulators.consistency.clocks import Clocks

@@ -15,6 +15,7 @@ from remotecalls.figures import (
     multiplexing,
     phases,
     servers,
+    supervision,
 )
 from remotecalls.figures.table import Table
 
@@ -56,6 +57,9 @@ FIGURES: dict[str, Figure] = {
     ),
     "consistency": Figure(
         consistency.draw, consistency.describe_result, consistency.tables, consistency.event_times
+    ),
+    "supervision": Figure(
+        supervision.draw, supervision.describe_result, supervision.tables, supervision.event_times
     ),
     "phases": Figure(phases.draw, phases.describe_result, phases.tables, phases.event_times),
 }

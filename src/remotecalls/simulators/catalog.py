@@ -15,6 +15,7 @@ from remotecalls.simulators import (
 )
 from remotecalls.simulators.metastable import phases
 from remotecalls.simulators.parameters import Simulator
+from remotecalls.simulators.supervision import presets as supervision
 
 SIMULATORS: dict[str, Simulator[Any, Any]] = {
     simulator.name: simulator
@@ -27,6 +28,7 @@ SIMULATORS: dict[str, Simulator[Any, Any]] = {
         phases.SIMULATOR,
         capacity.SIMULATOR,
         consistency.SIMULATOR,
+        supervision.SIMULATOR,
     )
 }
 """Add a simulator here and it has controls in the page, a panel in the lab, and the tests."""

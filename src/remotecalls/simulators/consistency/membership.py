@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from remotecalls.simulators.consistency.agenda import Agenda
+from remotecalls.simulators.agenda import Agenda
 from remotecalls.simulators.consistency.network import Nodes
 from remotecalls.simulators.consistency.parameters import LEADER, ConsistencyParameters
 from remotecalls.simulators.consistency.replica import Replica

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from remotecalls.simulators.consistency.agenda import Agenda
+from remotecalls.simulators.agenda import Agenda
 from remotecalls.simulators.consistency.parameters import ConsistencyParameters
 
 

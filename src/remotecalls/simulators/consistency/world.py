@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from remotecalls.simulators.consistency.agenda import Agenda
+from remotecalls.simulators.agenda import Agenda
 from remotecalls.simulators.consistency.clocks import Clocks
 from remotecalls.simulators.consistency.membership import Membership
 from remotecalls.simulators.consistency.network import Network, Nodes
