@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "envoy": {"wire"},
     "grpc": {"shop", "wire", "process", "envoy"},
     "tuplespaces": {"wire", "process"},
-    "actors": {"wire", "simulators", "process"},
+    "actors": {"wire", "simulators"},
     "notebook": {
         *("shop", "wire", "simulators", "figures", "plots", "sockets", "rest", "grpc"),
         *("envoy", "bindings", "tuplespaces", "actors"),
