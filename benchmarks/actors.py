@@ -75,9 +75,7 @@ def our_asks(count: int, at_once: int) -> float:
 
     async def many_at_once(counter: Any) -> None:
         for _ in range(count // at_once):
-            requests = [
-                counter.send_request("add", 1, timeout=ASK_SECONDS) for _ in range(at_once)
-            ]
+            requests = [counter.send_request("add", 1, timeout=ASK_SECONDS) for _ in range(at_once)]
             for request in requests:
                 await request
 
@@ -202,13 +200,23 @@ def beside(
     }
 
 
-def measure(scale: int, rounds: int, count_idle: int) -> dict[str, Any]:
+def in_other_processes(scale: int) -> dict[str, Any]:
+    """The peers that have processes of their own, and take some seconds to start."""
+    return {
+        "thespian simpleSystemBase": peers.thespian("simpleSystemBase", scale),
+        "thespian multiprocTCPBase": peers.thespian("multiprocTCPBase", max(50, scale // 20)),
+        "ray": peers.ray(max(50, scale // 10)),
+    }
+
+
+def measure(scale: int, rounds: int, count_idle: int, *, is_short: bool) -> dict[str, Any]:
     """Measure everything.
 
     Args:
         scale: operations of the shortest measurement.
         rounds: how often each is measured.
         count_idle: how many idle actors.
+        is_short: without the peers in other processes.
     """
     return {
         "asks": {
@@ -225,11 +233,7 @@ def measure(scale: int, rounds: int, count_idle: int) -> dict[str, Any]:
         },
         "tells": beside(rounds, 10 * scale, our_tells, peers.pykka_tells, 1),
         "spawns": beside(rounds, 5 * scale, our_spawns, peers.pykka_spawns, 50),
-        "peers": {
-            "thespian simpleSystemBase": peers.thespian("simpleSystemBase", scale),
-            "thespian multiprocTCPBase": peers.thespian("multiprocTCPBase", max(50, scale // 20)),
-            "ray": peers.ray(max(50, scale // 10)),
-        },
+        "peers": {} if is_short else in_other_processes(scale),
         "restart": restarts(max(100, scale // 20)),
         "idle": idle(count_idle),
     }
@@ -277,13 +281,16 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=10_000, help="operations of the shortest part")
     parser.add_argument("--rounds", type=int, default=5, help="of which the best counts (5)")
     parser.add_argument("--idle", type=int, default=1_000_000, help="how many idle actors")
+    parser.add_argument("--short", action="store_true", help="without Thespian and Ray")
     parser.add_argument("--idle-here", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, default=RESULTS / "actors.json")
     arguments = parser.parse_args()
     if arguments.idle_here is not None:
         print(json.dumps(idle_here(arguments.idle_here)))
         return
-    result = {"machine": machine()} | measure(arguments.scale, arguments.rounds, arguments.idle)
+    result = {"machine": machine()} | measure(
+        arguments.scale, arguments.rounds, arguments.idle, is_short=arguments.short
+    )
     arguments.output.write_text(json.dumps(result, indent=2) + "\n")
     print(table(result))
 

@@ -53,7 +53,8 @@ from remotecalls.actors.lifecycle import Lifecycle
 from remotecalls.actors.policies import WhenFull
 from remotecalls.actors.references import ActorRef, NamedRef, ProcessRef
 from remotecalls.actors.specs import ChildSpec, SupervisorSpec, child
-from remotecalls.actors.system import ActorSystem, ChildInfo, SupervisorRef
+from remotecalls.actors.supervisor_ref import ChildInfo, SupervisorRef
+from remotecalls.actors.system import ActorSystem
 from remotecalls.simulators.supervision.rules import Restart, Strategy
 from remotecalls.wire.errors import DeadlineExceeded
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import deque
+from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 MESSAGES_A_TURN = 32
 """How many messages an actor handles before the next one's turn."""
 
-HANDLING: ContextVar[ActorProcess | None] = ContextVar("HANDLING", default=None)
-"""The actor whose waiting handler this code is part of."""
+HANDLING: ContextVar[tuple[ActorProcess, Message] | None] = ContextVar("HANDLING", default=None)
+"""The actor, and its message, of whose waiting handler this code is part."""
 
 
 class ActorProcess(Process):
@@ -38,6 +39,7 @@ class ActorProcess(Process):
     """
 
     __slots__ = (
+        "_active",
         "_current",
         "_inbox",
         "_instance",
@@ -58,12 +60,13 @@ class ActorProcess(Process):
     ) -> None:
         super().__init__(system, name, parent)
         self.type = actor_type
-        self.handlers = actor_type.handlers  # its own, once one was replaced
+        self.handlers = actor_type.handlers  # of what is sent now; its own, once one was replaced
         self.timers: dict[asyncio.TimerHandle, None] | None = None
         self.waits_for: list[ActorProcess] | None = None
+        self._active = actor_type.handlers  # of what is handled now
         self._instance: Any = None
         self._inbox: deque[Message] | None = None
-        self._room: deque[Message] | None = None  # of senders that wait for room
+        self._room: dict[Message, None] | None = None  # of senders that wait for room
         self._task: asyncio.Task[None] | None = None
         self._current: Message | None = None  # of the handler that waits
 
@@ -92,8 +95,12 @@ class ActorProcess(Process):
         """Whether a turn would get it nowhere: it starts, or one of its handlers waits."""
         return self._task is not None or self.phase is Lifecycle.STARTING
 
+    def is_handling(self, message: Message) -> bool:
+        """Whether its waiting handler is the one of this message."""
+        return self._current is message
+
     def handler_of(self, name: str) -> Handler:
-        """The handler of a message, as it is now.
+        """The handler of a message that is sent now.
 
         Raises:
             UnknownHandler: none takes it.
@@ -124,29 +131,41 @@ class ActorProcess(Process):
                 f"{self.name} did not start: {type(error).__name__}: {error}"
             ) from error
         if not inspect.iscoroutine(waiting):
+            if self.reason is not None:
+                raise StartFailed(f"{self.name} did not start: it {self.reason}")
             self._has_started()
             return None
-        future: asyncio.Future[Exit | None] = self.system.scheduler.loop.create_future()
-        self._task = self.system.create_task(self._start(waiting, future), self.name)
-        return future
+        started: asyncio.Future[Exit | None] = self.system.scheduler.loop.create_future()
 
-    async def _start(self, waiting: Any, started: asyncio.Future[Exit | None]) -> None:
-        HANDLING.set(self)
-        try:
-            await waiting
-        except Exception as error:  # noqa: BLE001 - it is the reason of its end
-            self._task = None
-            self.end(crashed(error))
-        else:
-            self._task = None
-            if self.reason is None:
-                self._has_started()
-        finally:
+        def finished(_task: asyncio.Task[None]) -> None:
+            waiting.close()  # it was not awaited if the end came before the task's first step
             if not started.done():
                 started.set_result(self.reason)
 
+        self._task = self.system.create_task(self._start(waiting, started), self.name)
+        self._task.add_done_callback(finished)
+        return started
+
+    async def _start(
+        self, waiting: Coroutine[Any, Any, None], started: asyncio.Future[Exit | None]
+    ) -> None:
+        self._hook("started")
+        try:
+            await waiting
+        except (Exception, asyncio.CancelledError) as error:
+            self._task = self._current = self.waits_for = None
+            if self.reason is not None:
+                raise  # it has ended; this is how `started` was told
+            self.end(crashed(error))
+        else:
+            self._task = self._current = self.waits_for = None
+            if self.reason is None:
+                started.set_result(None)  # whatever becomes of it next
+                self._has_started()
+
     def _has_started(self) -> None:
         self.phase = Lifecycle.IDLE
+        self.system.log_start(self)
         for group, topics in self.type.joins.items():
             self.system.groups.join(group, ActorRef(self), topics)
         if self._inbox:
@@ -188,7 +207,7 @@ class ActorProcess(Process):
         if policy.when_full is WhenFull.DROP_NEWEST:
             self._lose(message, "the mailbox is full")
             return False
-        oldest = next((each for each in inbox if each.control is None), None)
+        oldest = next((each for each in inbox if not (each.control or each.is_signal)), None)
         if oldest is None:
             raise self.is_full()
         inbox.remove(oldest)
@@ -206,22 +225,32 @@ class ActorProcess(Process):
     def wait_for_room(self, message: Message) -> Answer:
         """Queue a message behind the mailbox; the answer is decided when the mailbox has it."""
         message.admitted = Answer()
-        self._room = deque() if self._room is None else self._room
-        self._room.append(message)
+        self._room = {} if self._room is None else self._room
+        self._room[message] = None
         return message.admitted
 
+    def wait_no_more(self, message: Message) -> None:
+        """Forget a message whose sender has given up; nothing happens if the mailbox has it."""
+        if message.admitted is not None:
+            message.admitted.is_decided = True
+        if self._room is not None:
+            self._room.pop(message, None)
+            self._room = self._room or None
+
     def _admit(self, inbox: deque[Message]) -> None:
-        """Take in the next message that waits for room, and whose sender still waits."""
+        """Take in the next message that waits for room, and whose sender still waits.
+
+        There may be no room yet: the runtime's own messages come in when the mailbox is full.
+        """
         assert self._room is not None
-        while self._room:
-            message = self._room.popleft()
+        while self._room and len(inbox) < self.type.policy.capacity:
+            message = next(iter(self._room))
+            del self._room[message]
             assert message.admitted is not None
             if not message.admitted.is_decided:
                 inbox.append(message)
                 message.admitted.decide(None)
-                break
-        if not self._room:
-            self._room = None
+        self._room = self._room or None
 
     def _lose(self, message: Message, why: str) -> None:
         if message.answer is not None:
@@ -278,9 +307,9 @@ class ActorProcess(Process):
 
     def _handle(self, message: Message) -> None:
         arguments = message.arguments
-        handler = self.handlers.get(message.name)
+        handler = self._active.get(message.name)
         if handler is None:
-            handler = self.handlers[WILDCARD]
+            handler = self._active[WILDCARD]
             arguments = (message.name, *arguments)
         if handler.is_async:
             self._current = message
@@ -292,11 +321,11 @@ class ActorProcess(Process):
                 if type(value) not in IMMUTABLE:
                     value = isolated(value, f"the answer to {message.name!r}")
                 message.answer.decide(value)
-        except Exception as error:  # noqa: BLE001 - it is an answer, or the reason of its end
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - an answer, or its end
             self._raised(handler, message, error)
 
     async def _wait(self, handler: Handler, message: Message, arguments: tuple[Any, ...]) -> None:
-        HANDLING.set(self)
+        HANDLING.set((self, message))
         try:
             value = await handler.function(self._instance, *arguments, **message.named)
             if message.answer is not None:
@@ -333,7 +362,9 @@ class ActorProcess(Process):
     def signal(self, name: str, arguments: tuple[Any, ...]) -> None:
         """Put a message of the runtime's own into the mailbox, also when it is full."""
         if self.reason is None:
-            self._put_control(Message(name, arguments))
+            message = Message(name, arguments)
+            message.is_signal = True
+            self._put_control(message)
 
     def _put_control(self, message: Message) -> None:
         if self._inbox is None:
@@ -352,9 +383,10 @@ class ActorProcess(Process):
             except Exception as error:  # noqa: BLE001 - its state is not to be trusted
                 process.end(crashed(error))
                 return
-            process.handlers = process.handlers | {handler.name: handler}
+            process._active = process._active | {handler.name: handler}
 
         if self.reason is None:
+            self.handlers = self.handlers | {handler.name: handler}
             self._put_control(Message(handler.name, control=control))
 
     # ------------------------------------------------------------------ the end
@@ -386,19 +418,27 @@ class ActorProcess(Process):
             return
         if inspect.iscoroutine(waiting):
             self._task = self.system.create_task(self._finish(waiting, reason), self.name)
+            self._task.add_done_callback(lambda _task: waiting.close())
         else:
             self.end(reason)
 
-    async def _finish(self, waiting: Any, reason: Exit) -> None:
-        HANDLING.set(self)
+    async def _finish(self, waiting: Coroutine[Any, Any, None], reason: Exit) -> None:
+        self._hook("stopping")
         try:
             await waiting
-        except Exception as error:  # noqa: BLE001 - it is the reason of its end
+        except (Exception, asyncio.CancelledError) as error:
             self._task = None
+            if self.reason is not None:
+                raise  # it has ended; this is how `stopping` was told
             self.end(crashed(error))
         else:
             self._task = None
             self.end(reason)
+
+    def _hook(self, name: str) -> None:
+        """Say that the code that follows is the actor's, though it handles no message."""
+        self._current = Message(name, control=lambda _: None)
+        HANDLING.set((self, self._current))
 
     def release(self, reason: Exit) -> None:
         """Return what waits, cancel its handler and its timers."""
@@ -412,7 +452,9 @@ class ActorProcess(Process):
             self._return(message, reason)
         for timer in timers or ():
             timer.cancel()
-        if task is not None and task is not asyncio.current_task(self.system.scheduler.loop):
+        if task is not None:
+            # Also if it is the current one: the actor ends itself, or lends its turn to one that
+            # ends it. Its handler gets as far as where it next waits.
             task.cancel()
 
 

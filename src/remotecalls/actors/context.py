@@ -117,8 +117,9 @@ class Context:
         return self._timer(interval, interval, name, arguments, named)
 
     def on_end(self, tell: Callable[[Exit], None]) -> None:
-        """Have a function called when this actor ends, however it does."""
-        self._process.add_monitor(None, lambda _monitor, reason: tell(reason))
+        """Have the event loop call a function when this actor has ended, however it did."""
+        loop = self._process.system.scheduler.loop
+        self._process.add_monitor(None, lambda _, reason: loop.call_soon(tell, reason))
 
     def _timer(
         self,

@@ -12,6 +12,7 @@
 The class is a dataclass of its state, made anew whenever the actor starts. A method may be named
 `started`, which runs before the first message, and `stopping`, which runs after the last when the
 actor is asked to stop; not when it crashes or is killed, for then its state is not to be trusted.
+`self.actor` is its `Context`; a type checker learns of it by `actor: ClassVar[Context]`.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Handler:
         fewest: how many arguments by position are enough, without any by name.
         most: how many there may be.
         signature: its parameters, without the first.
+        by_position: whether some are taken by position alone.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Handler:
     fewest: int
     most: int
     signature: inspect.Signature
+    by_position: bool = False
 
     @classmethod
     def of(
@@ -111,6 +114,7 @@ class Handler:
             sys.maxsize if required - {each.name for each in by_position} else len(required),
             sys.maxsize if is_open else len(by_position),
             inspect.Signature(parameters[1:]),
+            any(each.kind is inspect.Parameter.POSITIONAL_ONLY for each in by_position),
         )
 
     def check(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
@@ -120,7 +124,7 @@ class Handler:
             WrongArguments: some are missing, or too many.
         """
         if named:
-            if not arguments and named.keys() == self.required:
+            if not arguments and named.keys() == self.required and not self.by_position:
                 return
         elif self.fewest <= len(arguments) <= self.most:
             return
@@ -304,15 +308,20 @@ def define(
         joins: the groups that it joins when it has started, each with the topics.
 
     Raises:
-        WrongDefinition: it traps exits without a handler of "exit".
+        WrongDefinition: it traps exits without a handler of "exit", or has an `actor` of its own.
     """
+    if getattr(cls, "actor", _ACTOR) is not _ACTOR:
+        raise WrongDefinition(
+            f"{cls.__qualname__} has an attribute `actor`, which is what every actor has of the "
+            "runtime: name it otherwise"
+        )
     if traps_exits and "exit" not in handlers and WILDCARD not in handlers:
         raise WrongDefinition(
             f"{cls.__qualname__} traps exits and has no handler of them: add "
             '@handler("exit") def …(self, sender, reason)'
         )
     built: Any = dataclass(eq=False, repr=False)(cls)
-    built.actor = property(_context_of)
+    built.actor = _ACTOR
     setattr(
         built,
         _TYPE,
@@ -345,3 +354,6 @@ def type_of(cls: type) -> ActorType:
 
 def _context_of(instance: Any) -> Context:
     return Context(instance.__dict__["_process"])
+
+
+_ACTOR = property(_context_of)

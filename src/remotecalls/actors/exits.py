@@ -16,7 +16,6 @@ class ExitKind(StrEnum):
     SHUTDOWN = "shutdown"
     CRASHED = "crashed"
     KILLED = "killed"
-    NO_PROCESS = "noproc"
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,6 @@ class Exit:
             ExitKind.SHUTDOWN: "was shut down",
             ExitKind.CRASHED: "crashed",
             ExitKind.KILLED: "was killed",
-            ExitKind.NO_PROCESS: "had ended before",
         }[self.kind]
         by_link = f" with {self.origin}" if self.origin else ""
         return f"{words}{by_link}: {self.detail}" if self.detail else f"{words}{by_link}"
@@ -59,7 +57,6 @@ class Exit:
 NORMAL = Exit(ExitKind.NORMAL)
 SHUTDOWN = Exit(ExitKind.SHUTDOWN)
 KILLED = Exit(ExitKind.KILLED)
-NO_PROCESS = Exit(ExitKind.NO_PROCESS)
 
 
 def crashed(error: BaseException) -> Exit:

@@ -53,6 +53,11 @@ class Answer:
             raise self.error
         return self.value
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for it, or has waited."""
+        return self._future is not None
+
     async def wait(self, deadline: float, allowed: float) -> None:
         """Wait until it is decided.
 
@@ -67,7 +72,6 @@ class Answer:
             await self._future
         finally:
             late.cancel()
-            self.is_decided = True  # also if the asker was cancelled: it is not worth handling
 
     def _expire(self, allowed: float) -> None:
         self.fail(DeadlineExceeded(f"no answer within {allowed:g} s"))
@@ -86,10 +90,11 @@ class Message:
         named: by name.
         answer: of an ask; none of a tell.
         control: called in place of a handler, when its turn comes.
+        is_signal: whether the runtime itself sends it, as the news of an end; it is never dropped.
         admitted: for a sender that waits for room: set when there is.
     """
 
-    __slots__ = ("admitted", "answer", "arguments", "control", "name", "named")
+    __slots__ = ("admitted", "answer", "arguments", "control", "is_signal", "name", "named")
 
     def __init__(
         self,
@@ -105,3 +110,4 @@ class Message:
         self.answer = answer
         self.control = control
         self.admitted: Answer | None = None
+        self.is_signal = False

@@ -79,6 +79,7 @@ def _dataclass(value: Any, where: str, levels: int) -> Any:
             "to actors"
         )
     if not _is_frozen(kind):
+        # Of a subclass of a frozen one, too: what it adds can change.
         raise Unserializable(
             f"{where} is a {kind.__qualname__}, a dataclass that can change: declare it with "
             "@dataclass(frozen=True), or send its fields"
@@ -94,7 +95,8 @@ def _dataclass(value: Any, where: str, levels: int) -> Any:
 
 
 def _is_frozen(kind: Any) -> bool:
-    return bool(kind.__dataclass_params__.frozen)
+    parameters = kind.__dict__.get("__dataclass_params__")
+    return parameters is not None and bool(parameters.frozen)
 
 
 def _is_fixed(value: Any, levels: int) -> bool:

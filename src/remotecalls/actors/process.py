@@ -33,7 +33,7 @@ class Monitor:
     __slots__ = ("_tell", "target", "watcher")
 
     def __init__(
-        self, target: Process, watcher: Process | None, tell: Callable[[Monitor, Exit], None]
+        self, target: Process, watcher: Process | None, tell: Callable[[Monitor, Exit], object]
     ) -> None:
         self.target = target
         self.watcher = watcher
@@ -126,24 +126,32 @@ class Process(ABC):
         if other.reason is not None:
             self.receive_exit(other, other.reason)
             return
+        if self.reason is not None:
+            other.receive_exit(self, self.reason)
+            return
         self._links = {} if self._links is None else self._links
         other._links = {} if other._links is None else other._links
         self._links[other] = None
         other._links[self] = None
 
     def unlink(self, other: Process) -> None:
-        """Untie them; nothing happens if they were not linked."""
+        """Untie them; nothing happens if they were not linked.
+
+        A signal of the other that this one has not taken yet has no effect any more.
+        """
         if self._links is not None:
             self._links.pop(other, None)
         if other._links is not None:
             other._links.pop(self, None)
+        if self._signals is not None:
+            self._signals = deque(each for each in self._signals if each[0] is not other)
 
     def linked(self) -> tuple[Process, ...]:
         """The processes that it is linked to."""
         return tuple(self._links or ())
 
     def add_monitor(
-        self, watcher: Process | None, tell: Callable[[Monitor, Exit], None]
+        self, watcher: Process | None, tell: Callable[[Monitor, Exit], object]
     ) -> Monitor:
         """Have `tell` called when this process ends, or now if it has."""
         monitor = Monitor(self, watcher, tell)
@@ -195,6 +203,12 @@ class Process(ABC):
             self._endings = [] if self._endings is None else self._endings
             self._endings.append(future)
         return future
+
+    def forget_ending(self, future: asyncio.Future[Exit]) -> None:
+        """Let go of a future that nobody waits for any more."""
+        if self._endings is not None:
+            self._endings.remove(future)
+            self._endings = self._endings or None
 
     def end(self, reason: Exit) -> None:
         """End now, for good, and tell everybody who is to know."""

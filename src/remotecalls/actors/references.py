@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, cast
 
-from remotecalls.actors.definition import Handler, wrong_kind
-from remotecalls.actors.errors import AskCycle, MailboxFull, Misuse
+from remotecalls.actors.dead_letters import DeadLetter
+from remotecalls.actors.definition import Handler
+from remotecalls.actors.errors import (
+    ActorStopped,
+    MailboxFull,
+    Misuse,
+    NoSuchActor,
+)
 from remotecalls.actors.exits import KILLED, SHUTDOWN, Exit
 from remotecalls.actors.lifecycle import Lifecycle
-from remotecalls.actors.mail import Answer, Message
-from remotecalls.actors.messages import IMMUTABLE, isolated
+from remotecalls.actors.mail import Answer
+from remotecalls.actors.messages import IMMUTABLE
+from remotecalls.actors.sending import (
+    Request,
+    deadline_of,
+    lend_for_room,
+    message_for,
+    refuse_cycle,
+    until_admitted,
+)
 from remotecalls.wire.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from remotecalls.actors.actor_process import ActorProcess
     from remotecalls.actors.process import Process
@@ -59,15 +72,11 @@ class Reference(ABC):
         process = self._actor()
         message = message_for(process, name, arguments, named, None)
         if not process.put(message):
-            # The one that sends too fast does the work: it runs turns until it is let in.
-            admitted = process.wait_for_room(message)
-            while not admitted.is_decided:
-                if process.is_waiting or not process.system.scheduler.lend(
-                    admitted, is_limited=False
-                ):
-                    admitted.is_decided = True
-                    raise process.is_full()
-            admitted.result()
+            try:
+                lend_for_room(process, message)
+            except ActorStopped as stopped:
+                letter = DeadLetter(process.name, name, str(stopped.reason))
+                process.system.dead_letters.add(letter)
 
     async def tell_when_room(
         self, name: str, /, *arguments: Any, timeout: float = ASK_SECONDS, **named: Any
@@ -83,14 +92,15 @@ class Reference(ABC):
         Raises:
             Misuse: no handler takes this, or it cannot be sent.
             MailboxFull: there was no room in time.
-            ActorStopped: it ended, or is about to, and took the message no more.
+            ActorStopped: it ended, or was stopped, while the sender waited.
             NoSuchActor: a name that no actor has.
         """
         process = self._actor()
-        deadline = _deadline(process, timeout)
+        deadline = deadline_of(process, timeout)
         message = message_for(process, name, arguments, named, None)
         if not process.put(message):
-            await _admitted(process, process.wait_for_room(message), deadline, timeout)
+            process.wait_for_room(message)
+            await until_admitted(process, message, deadline, timeout)
 
     async def ask(
         self, name: str, /, *arguments: Any, timeout: float = ASK_SECONDS, **named: Any
@@ -115,7 +125,17 @@ class Reference(ABC):
             NoSuchActor: a name that no actor has.
             Exception: one that the handler declares as an answer.
         """
-        return await self.send_request(name, *arguments, timeout=timeout, **named)
+        try:
+            request = self._request(name, arguments, timeout, named)
+            is_refused = request.is_decided
+        except (MailboxFull, NoSuchActor):
+            await asyncio.sleep(0)
+            raise
+        if is_refused:
+            # An answer that needs no waiting, like the errors above: who tries again and again
+            # has to let others run, or it would be refused for ever.
+            await asyncio.sleep(0)
+        return await request
 
     def send_request(
         self, name: str, /, *arguments: Any, timeout: float = ASK_SECONDS, **named: Any
@@ -123,68 +143,27 @@ class Reference(ABC):
         """Ask now and wait later: `await` what this returns. Its time runs from this call.
 
         One coroutine may have many requests on their way; who never waits for one ignores what it
-        comes to. Arguments and errors are those of `ask`; what is wrong with the call itself is
-        raised here, and the rest by the wait.
+        comes to, and it is handled however late its turn comes. Arguments and errors are those of
+        `ask`; what is wrong with the call itself is raised here, and the rest by the wait. A full
+        mailbox is dealt with as `tell` does: this cannot wait either.
         """
+        request = self._request(name, arguments, timeout, named)
+        request.find_room()
+        return request
+
+    def _request(
+        self, name: str, arguments: tuple[Any, ...], timeout: float, named: dict[str, Any]
+    ) -> Request:
         process = self._actor()
-        deadline = _deadline(process, timeout)
+        deadline = deadline_of(process, timeout)
         answer = Answer()
         message = message_for(process, name, arguments, named, answer)
         asker = process.system.handling()
-        if asker is not None:
-            _refuse_cycle(asker, process)
+        if asker is not None and asker.is_waiting:
+            refuse_cycle(asker, process)
         if not process.put(message):
             process.wait_for_room(message)
         return Request(process, message, answer, deadline, timeout)
-
-
-class Request:
-    """An ask on its way. To wait for it is to have the answer, or what became of it."""
-
-    __slots__ = ("_answer", "_deadline", "_message", "_process", "_timeout")
-
-    def __init__(
-        self,
-        process: ActorProcess,
-        message: Message,
-        answer: Answer,
-        deadline: float,
-        timeout: float,
-    ) -> None:
-        self._process = process
-        self._message = message
-        self._answer = answer
-        self._deadline = deadline
-        self._timeout = timeout
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        answer = self._answer
-        if not answer.is_decided:
-            self._process.system.scheduler.lend(answer)
-            if not answer.is_decided:
-                yield from self._wait().__await__()
-        return answer.result()
-
-    async def _wait(self) -> None:
-        asker = self._process.system.handling()
-        if asker is None:
-            await self._answered()
-            return
-        _refuse_cycle(asker, self._process)
-        asker.waits_for = [] if asker.waits_for is None else asker.waits_for
-        asker.waits_for.append(self._process)
-        try:
-            await self._answered()
-        finally:
-            if asker.waits_for is not None:
-                asker.waits_for.remove(self._process)
-
-    async def _answered(self) -> None:
-        admitted = self._message.admitted
-        if admitted is not None:
-            await _admitted(self._process, admitted, self._deadline, self._timeout)
-        if not self._answer.is_decided:
-            await self._answer.wait(self._deadline, self._timeout)
 
 
 class ProcessRef:
@@ -253,7 +232,11 @@ class ProcessRef:
             DeadlineExceeded: it had not ended after `timeout` seconds.
         """
         ending = self._process.ending()
-        done, _ = await asyncio.wait([ending], timeout=timeout)
+        try:
+            done, _ = await asyncio.wait([ending], timeout=timeout)
+        finally:
+            if not ending.done():
+                self._process.forget_ending(ending)
         if not done:
             raise DeadlineExceeded(f"{self.name} has not ended within {timeout:g} s")
         return ending.result()
@@ -305,10 +288,12 @@ class ActorRef(ProcessRef, Reference):
 
         Raises:
             WrongDefinition: the function cannot be a handler.
+            ActorStopped: the actor has ended, or is about to.
         """
         answers = raises if isinstance(raises, tuple) else (raises,)
         process = self._actor()
         process.system.check_thread()
+        process.system.check_alive(process)
         process.replace(Handler.of(name, function, raises=answers), migrate)
 
 
@@ -356,101 +341,3 @@ async def stop_process(process: Process, reason: Exit, timeout: float) -> Exit:
         process.end(KILLED)
     assert process.reason is not None
     return process.reason
-
-
-def message_for(
-    process: ActorProcess,
-    name: str,
-    arguments: tuple[Any, ...],
-    named: dict[str, Any],
-    answer: Answer | None,
-) -> Message:
-    """The message as the receiver may have it.
-
-    Raises:
-        Misuse: no handler takes it, or it cannot be sent.
-    """
-    system = process.system
-    if get_ident() != system.thread:
-        system.check_thread()
-    handler = process.handlers.get(name)
-    if handler is None:
-        handler = process.handler_of(name)  # the one for all other names, or an error
-    else:
-        handler.check(arguments, named)
-    if not (handler.is_told if answer is None else handler.is_asked):
-        raise wrong_kind(handler, process.name)
-    for value in arguments:
-        if type(value) not in IMMUTABLE:
-            arguments = tuple(
-                isolated(value, f"argument {i} of {name!r}")
-                for i, value in enumerate(arguments, start=1)
-            )
-            break
-    for key, value in named.items():
-        if type(value) not in IMMUTABLE:
-            named[key] = isolated(value, f"argument {key!r} of {name!r}")
-    if system.flows is not None:
-        system.flows.count(system.sender(), process, name)
-    return Message(name, arguments, named, answer)
-
-
-def _deadline(process: ActorProcess, timeout: float) -> float:
-    if not timeout > 0:
-        raise Misuse(f"a timeout of {timeout} s is over already: allow more than 0 s")
-    return process.system.scheduler.loop.time() + timeout
-
-
-async def _admitted(
-    process: ActorProcess, admitted: Answer, deadline: float, timeout: float
-) -> None:
-    """Wait until the mailbox has the message.
-
-    Raises:
-        MailboxFull: it did not in time.
-        ActorStopped: it will not.
-    """
-    process.system.scheduler.lend(admitted)
-    if not admitted.is_decided:
-        try:
-            await admitted.wait(deadline, timeout)
-        except BaseException:
-            admitted.is_decided = True
-            raise
-    try:
-        admitted.result()
-    except DeadlineExceeded:
-        raise MailboxFull(
-            f"the mailbox of {process.name} had no room within {timeout:g} s: it is given more "
-            "than it can do"
-        ) from None
-
-
-def _refuse_cycle(asker: ActorProcess, asked: ActorProcess) -> None:
-    """Follow who waits for whom.
-
-    Raises:
-        AskCycle: the asked one waits for the asker.
-    """
-    if asked is asker:
-        raise AskCycle(
-            f"{asker.name} asks itself, and would wait for itself: call the method, or tell"
-        )
-    seen: dict[ActorProcess, ActorProcess] = {asked: asker}
-    waiting = [asked]
-    while waiting:
-        process = waiting.pop()
-        for other in process.waits_for or ():
-            if other is asker:
-                chain = [asker.name]
-                while process is not asker:
-                    chain.append(process.name)
-                    process = seen[process]
-                raise AskCycle(
-                    f"{asker.name} asks {asked.name}, which waits for it: "
-                    f"{' → '.join([asker.name, *reversed(chain[1:]), asker.name])}. Let one of "
-                    "them tell, and answer by a message"
-                )
-            if other not in seen:
-                seen[other] = process
-                waiting.append(other)

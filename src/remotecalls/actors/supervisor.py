@@ -11,11 +11,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from remotecalls.actors.actor_process import ActorProcess
-from remotecalls.actors.errors import NameTaken, NoSuchChild, StartFailed
+from remotecalls.actors.errors import (
+    ActorError,
+    ActorStopped,
+    NameTaken,
+    NoSuchChild,
+    StartFailed,
+)
 from remotecalls.actors.events import What
 from remotecalls.actors.exits import KILLED, SHUTDOWN, Exit, ExitKind, crashed
 from remotecalls.actors.lifecycle import Lifecycle
@@ -34,6 +41,10 @@ if TYPE_CHECKING:
     from remotecalls.actors.system import ActorSystem
 
 
+ENDS_A_TURN = 32
+"""How many ends a supervisor looks after before it is another process's turn."""
+
+
 class Child:
     """A child of a supervisor.
 
@@ -42,21 +53,32 @@ class Child:
         spec: how it is started.
         process: the one that runs, or the last that did; none when it was stopped on purpose.
         restarts: how many there have been.
+        is_attended: whether the supervisor is about to start or stop it, and its end is no news.
     """
 
-    __slots__ = ("name", "process", "restarts", "spec")
+    __slots__ = ("is_attended", "name", "process", "restarts", "spec")
 
     def __init__(self, name: str, spec: ChildSpec | SupervisorSpec) -> None:
         self.name = name
         self.spec = spec
         self.process: Process | None = None
         self.restarts = 0
+        self.is_attended = False
 
 
 class SupervisorProcess(Process):
     """A process whose work is the lives of others."""
 
-    __slots__ = ("_ended", "_intensity", "_numbers", "_task", "children", "gave_up", "spec")
+    __slots__ = (
+        "_call",
+        "_ended",
+        "_intensity",
+        "_numbers",
+        "_task",
+        "children",
+        "gave_up",
+        "spec",
+    )
 
     def __init__(
         self, system: ActorSystem, spec: SupervisorSpec, parent: SupervisorProcess | None
@@ -69,6 +91,7 @@ class SupervisorProcess(Process):
         self._intensity = RestartIntensity(spec.intensity, spec.period)
         self._ended: deque[tuple[Child, Process, Exit]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._call: asyncio.Future[None] | None = None  # done when nobody's call is served
 
     # ------------------------------------------------------------------ start
 
@@ -127,18 +150,35 @@ class SupervisorProcess(Process):
         spec = child.spec
         if isinstance(spec, SupervisorSpec) or spec.type.start_waits:
             return None
-        process = self._new_actor(child, spec)
-        process.begin(*self._arguments(spec))
-        self.system.log_start(process)
+        child.is_attended = True
+        try:
+            process = self._new_actor(child, spec)
+            process.begin(*self._arguments(spec))
+        finally:
+            child.is_attended = False
         return process
 
     async def _start(self, child: Child) -> Process:
-        """Start a child, and wait until it has started.
+        """Start a child, and wait until it has started. Nothing is left of one that did not.
 
         Raises:
             StartFailed: it did not, or not in time.
             NameTaken: a running actor has its name.
         """
+        child.is_attended = True
+        try:
+            process = await self._begun(child)
+        except BaseException:
+            if child.process is not None:
+                child.process.end(KILLED)
+            raise
+        finally:
+            child.is_attended = False
+        if process.reason is not None:  # since it has started
+            self._note_end(child, process, process.reason)
+        return process
+
+    async def _begun(self, child: Child) -> Process:
         spec = child.spec
         if isinstance(spec, SupervisorSpec):
             supervisor = SupervisorProcess(self.system, spec, self)
@@ -152,11 +192,9 @@ class SupervisorProcess(Process):
         if waiting is not None:
             done, _ = await asyncio.wait([waiting], timeout=spec.start)
             if not done:
-                process.end(KILLED)
                 raise StartFailed(f"{process.name} has not started within {spec.start:g} s")
             if (reason := waiting.result()) is not None:
                 raise StartFailed(f"{process.name} did not start: it {reason}") from reason.error
-        self.system.log_start(process)
         return process
 
     def _new_actor(self, child: Child, spec: ChildSpec) -> ActorProcess:
@@ -183,18 +221,31 @@ class SupervisorProcess(Process):
     def child_ended(self, process: Process, reason: Exit) -> None:
         """Take note of an end; what follows from it is done in the supervisor's own turn."""
         child = self.children.get(process.name)
-        if child is not None and child.process is process and self.reason is None:
+        if child is not None and child.process is process and not child.is_attended:
+            self._note_end(child, process, reason)
+
+    def _note_end(self, child: Child, process: Process, reason: Exit) -> None:
+        if self.reason is None:
             self._ended.append((child, process, reason))
             self.system.scheduler.schedule(self)
+
+    def _note_failure(self, child: Child, error: ActorError) -> None:
+        """Take a start again that failed for an end, whatever the child's own reason was."""
+        if child.process is not None:
+            self._note_end(child, child.process, crashed(error))
 
     def take_turn(self) -> None:
         """Look after the children that have ended, one after the other."""
         if self._signals is not None:
             self.take_signals()
-        while self._ended and self._task is None and self.phase is Lifecycle.IDLE:
+        for _ in range(ENDS_A_TURN):
+            is_busy = self._task is not None or self._call is not None
+            if not self._ended or is_busy or self.phase is not Lifecycle.IDLE:
+                return
             child, process, reason = self._ended.popleft()
             if child.process is process and self.children.get(child.name) is child:
                 self._look_after(child, reason)
+        self.system.scheduler.schedule(self)
 
     def _look_after(self, child: Child, reason: Exit) -> None:
         if not is_restarted(child.spec.restart, is_normal=reason.is_normal):
@@ -205,7 +256,7 @@ class SupervisorProcess(Process):
         if not self._intensity.allows_restart(self.system.scheduler.loop.time()):
             times = f"{self.spec.intensity} restarts within {self.spec.period:g} s"
             why = f"it gave up after {times}, when {child.name} {reason}"
-            self._work(self._give_up(why))
+            self._give_up(Exit(ExitKind.SHUTDOWN, why, reason.error))
             return
         if self.spec.strategy is Strategy.ONE_FOR_ONE:
             names: tuple[str, ...] = (child.name,)
@@ -220,8 +271,9 @@ class SupervisorProcess(Process):
         """Start a child again without waiting, if that can be done."""
         try:
             return self._start_now(child) is not None
-        except (StartFailed, NameTaken):
-            return True  # that was one more end, and is looked after as such
+        except (StartFailed, NameTaken) as error:
+            self._note_failure(child, error)
+            return True
 
     async def _restart(self, ended: Child, names: tuple[str, ...]) -> None:
         children = [self.children[name] for name in names if name in self.children]
@@ -230,21 +282,21 @@ class SupervisorProcess(Process):
             if child.spec.restart is Restart.TEMPORARY:
                 self.children.pop(child.name, None)
         for child in children:
-            if child.spec.restart is Restart.TEMPORARY:
-                continue
+            if self.children.get(child.name) is not child:
+                continue  # temporary, or deleted meanwhile
             if child is not ended:
                 child.restarts += 1
             try:
                 await self._start(child)
-            except (StartFailed, NameTaken):
-                return  # that was one more end, and is looked after with those after it
+            except (StartFailed, NameTaken, ActorStopped) as error:
+                self._note_failure(child, error)
+                return  # those after it are started with it, the next time
 
-    async def _give_up(self, why: str) -> None:
+    def _give_up(self, reason: Exit) -> None:
         self.gave_up = True
         self.phase = Lifecycle.DRAINING
-        self.system.log(What.GAVE_UP, self, why)
-        await self.stop_children()
-        self.end(Exit(ExitKind.SHUTDOWN, why))
+        self.system.log(What.GAVE_UP, self, reason.detail, reason.error)
+        self._work(self._stop(reason))
 
     # ------------------------------------------------------------------ the end
 
@@ -268,22 +320,49 @@ class SupervisorProcess(Process):
             await self._stop_child(child)
 
     async def _stop_child(self, child: Child) -> None:
-        process, child.process = child.process, None
-        if process is None or process.reason is not None:
-            return
-        process.request_stop(SHUTDOWN)
-        if process.reason is None:
-            limit = child.spec.shutdown if isinstance(child.spec, ChildSpec) else None
-            await asyncio.wait([process.ending()], timeout=limit)
-            process.end(KILLED)
+        process = child.process
+        if process is not None and process.reason is None:
+            # It stays the child's process, to be killed with the supervisor, until it has ended.
+            child.is_attended = True
+            process.request_stop(SHUTDOWN)
+            if process.reason is None:
+                limit = child.spec.shutdown if isinstance(child.spec, ChildSpec) else None
+                await asyncio.wait([process.ending()], timeout=limit)
+                process.end(KILLED)
+        child.process = None
+        child.is_attended = False
+
+    @asynccontextmanager
+    async def _called(self) -> AsyncIterator[None]:
+        """Serve a caller when nothing else is being done: one step of a supervisor at a time.
+
+        Raises:
+            ActorStopped: the supervisor has ended, or is about to.
+        """
+        while self._task is not None or self._call is not None:
+            await asyncio.wait([each for each in (self._task, self._call) if each is not None])
+        self.system.check_alive(self)
+        self._call = self.system.scheduler.loop.create_future()
+        try:
+            yield
+        finally:
+            self._call.set_result(None)
+            self._call = None
+            if self._ended:
+                self.system.scheduler.schedule(self)
 
     async def terminate(self, name: str) -> None:
-        """Stop one child, which stays known.
+        """Stop one child, which stays known unless it is temporary.
 
         Raises:
             NoSuchChild: there is none of this name.
+            ActorStopped: the supervisor has ended, or is about to.
         """
-        await self._stop_child(self.child(name))
+        async with self._called():
+            child = self.child(name)
+            await self._stop_child(child)
+            if child.spec.restart is Restart.TEMPORARY:
+                del self.children[name]
 
     async def start_again(self, name: str) -> Process:
         """Start a child that does not run.
@@ -291,12 +370,15 @@ class SupervisorProcess(Process):
         Raises:
             NoSuchChild: there is none of this name, or it runs.
             StartFailed: it did not start.
+            ActorStopped: the supervisor has ended, or is about to.
         """
-        child = self.child(name)
-        if child.process is not None and child.process.reason is None:
-            raise NoSuchChild(f"supervisor {self.name} has {name!r} running: terminate it first")
-        self.system.check_alive(self)
-        return await self._start(child)
+        async with self._called():
+            child = self.child(name)
+            if child.process is not None and child.process.reason is None:
+                raise NoSuchChild(
+                    f"supervisor {self.name} has {name!r} running: terminate it first"
+                )
+            return await self._start(child)
 
     def child(self, name: str) -> Child:
         """The child of a name.
@@ -325,10 +407,14 @@ class SupervisorProcess(Process):
 
     def _work(self, work: Coroutine[Any, Any, None]) -> None:
         self._task = self.system.create_task(self._done(work), self.name)
+        # It was not awaited if the end came before the task's first step.
+        self._task.add_done_callback(lambda _task: work.close())
 
     async def _done(self, work: Coroutine[Any, Any, None]) -> None:
-        await work
-        if self._task is asyncio.current_task():
-            self._task = None
-        if self._ended:
-            self.system.scheduler.schedule(self)
+        try:
+            await work
+        finally:
+            if self._task is asyncio.current_task():
+                self._task = None
+            if self._ended:
+                self.system.scheduler.schedule(self)

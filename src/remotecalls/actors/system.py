@@ -8,7 +8,6 @@ import threading
 from collections import deque
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -19,25 +18,23 @@ from remotecalls.actors.errors import (
     Misuse,
     NameTaken,
     NoSuchActor,
-    NoSuchChild,
     SystemFailed,
     WrongThread,
 )
 from remotecalls.actors.events import Event, What
-from remotecalls.actors.exits import SHUTDOWN, Exit, ExitKind
+from remotecalls.actors.exits import KILLED, SHUTDOWN, Exit, ExitKind
 from remotecalls.actors.groups import Groups
 from remotecalls.actors.lifecycle import Lifecycle
 from remotecalls.actors.process import Process
 from remotecalls.actors.references import (
     ActorRef,
     NamedRef,
-    ProcessRef,
-    reference_to,
     stop_process,
 )
 from remotecalls.actors.scheduler import Scheduler
-from remotecalls.actors.specs import ChildSpec, SupervisorSpec, child
+from remotecalls.actors.specs import SupervisorSpec, child
 from remotecalls.actors.supervisor import SupervisorProcess
+from remotecalls.actors.supervisor_ref import SupervisorRef
 from remotecalls.actors.view import Flows, snapshot
 from remotecalls.simulators.supervision.rules import Restart
 from remotecalls.simulators.supervision.snapshot import Node
@@ -47,99 +44,6 @@ LOGGER = logging.getLogger("remotecalls.actors")
 CLOSE_SECONDS = 10.0
 CANCEL_SECONDS = 1.0
 KEPT_EVENTS = 10_000
-
-
-@dataclass(frozen=True)
-class ChildInfo:
-    """A child as its supervisor knows it.
-
-    Attributes:
-        name: what it is called.
-        ref: the process; none while it does not run.
-        restarts: how often it was started again.
-        restart: after which ends it is.
-    """
-
-    name: str
-    ref: ProcessRef | None
-    restarts: int
-    restart: Restart
-
-
-class SupervisorRef(ProcessRef):
-    """One supervisor, which can be given children and asked about them."""
-
-    __slots__ = ()
-
-    def __init__(self, process: SupervisorProcess) -> None:
-        super().__init__(process)
-
-    @property
-    def _supervisor(self) -> SupervisorProcess:
-        return cast("SupervisorProcess", self._process)
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether it ended because its children crashed too often."""
-        return self._supervisor.gave_up
-
-    def children(self) -> tuple[ChildInfo, ...]:
-        """The children, in the order of their start."""
-        return tuple(
-            ChildInfo(
-                each.name,
-                None
-                if each.process is None or each.process.has_ended
-                else reference_to(each.process),
-                each.restarts,
-                each.spec.restart,
-            )
-            for each in self._supervisor.children.values()
-        )
-
-    async def start_child(self, spec: ChildSpec | SupervisorSpec) -> ProcessRef:
-        """Start one more, after the others.
-
-        Raises:
-            StartFailed: it did not start.
-            NameTaken: a running actor, or another child, has its name.
-            ActorStopped: the supervisor has ended.
-        """
-        self._supervisor.system.check_thread()
-        process = await self._supervisor.add(spec)
-        return ActorRef(process) if isinstance(process, ActorProcess) else _reference(process)
-
-    async def terminate_child(self, name: str) -> None:
-        """Stop a child; it is not started again, unless `restart_child` says so.
-
-        Raises:
-            NoSuchChild: there is none of this name.
-        """
-        await self._supervisor.terminate(name)
-
-    async def restart_child(self, name: str) -> ProcessRef:
-        """Start a child again that has ended for good or was terminated.
-
-        Raises:
-            NoSuchChild: there is none of this name, or it runs.
-            StartFailed: it did not start.
-        """
-        return _reference(await self._supervisor.start_again(name))
-
-    def delete_child(self, name: str) -> None:
-        """Forget a child that does not run.
-
-        Raises:
-            NoSuchChild: there is none of this name, or it runs.
-        """
-        found = self._supervisor.child(name)
-        if found.process is not None and not found.process.has_ended:
-            raise NoSuchChild(f"{name!r} of {self.name} runs: terminate it first")
-        del self._supervisor.children[name]
-
-    def snapshot(self) -> Node:
-        """The tree below it, at this moment."""
-        return snapshot(self._supervisor)
 
 
 class ActorSystem:
@@ -202,8 +106,12 @@ class ActorSystem:
         traceback: TracebackType | None,
     ) -> None:
         root = self._started()
-        await stop_process(root, SHUTDOWN, self._close_timeout)
-        await self._cancelled_tasks()
+        root.take_turn()  # an end that it has not looked after yet may be one too many
+        try:
+            await stop_process(root, SHUTDOWN, self._close_timeout)
+        finally:
+            root.end(KILLED)  # if the one that waits for it was cancelled
+            await self._cancelled_tasks()
         if root.gave_up and error is None:
             assert root.reason is not None
             raise SystemFailed(f"{self._name}: {root.reason.detail}") from root.reason.error
@@ -282,8 +190,10 @@ class ActorSystem:
         """Refuse another thread than the event loop's.
 
         Raises:
-            WrongThread: it is another; or the system has not begun.
+            WrongThread: it is another.
+            Misuse: the system has not begun.
         """
+        self._started()
         if threading.get_ident() != self.thread:
             raise WrongThread(
                 "an actor system is used by the thread of its event loop alone: from another one, "
@@ -303,8 +213,12 @@ class ActorSystem:
 
     def handling(self) -> ActorProcess | None:
         """The actor whose waiting handler calls, if one does."""
-        process = HANDLING.get()
-        return process if process is not None and process.system is self else None
+        handling = HANDLING.get()
+        if handling is None:
+            return None
+        process, message = handling
+        # A task that the handler left behind is not the handler.
+        return process if process.is_handling(message) and process.system is self else None
 
     def sender(self) -> Process | None:
         """The actor that sends, if one does."""
@@ -384,9 +298,3 @@ class ActorSystem:
             self.unfinished = tuple(sorted(task.get_name() for task in unfinished))
             for name in self.unfinished:
                 LOGGER.warning("a handler of %s goes on although it was cancelled", name)
-
-
-def _reference(process: Process) -> ProcessRef:
-    if isinstance(process, SupervisorProcess):
-        return SupervisorRef(process)
-    return reference_to(process)

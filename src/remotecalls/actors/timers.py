@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from remotecalls.actors.dead_letters import DeadLetter
 from remotecalls.actors.errors import MailboxFull, Misuse
-from remotecalls.actors.references import message_for
+from remotecalls.actors.sending import message_for
 
 if TYPE_CHECKING:
     from remotecalls.actors.actor_process import ActorProcess
@@ -40,14 +40,14 @@ class Timer:
         Raises:
             Misuse: the delay is negative, or no handler takes the message.
         """
-        if delay < 0:
+        if not delay >= 0:
             raise Misuse(f"a timer {delay} s from now is in the past: 0 s or more")
-        message_for(process, name, arguments, dict(named), None)
+        message = message_for(process, name, arguments, dict(named), None, is_sent=False)
         self._process = process
         self._interval = interval
         self._name = name
-        self._arguments = arguments
-        self._named = named
+        self._arguments = message.arguments
+        self._named = message.named
         self._due = process.system.scheduler.loop.time() + delay
         self._handle: asyncio.TimerHandle | None = None
         self._arm()
@@ -60,6 +60,8 @@ class Timer:
 
     def _arm(self) -> None:
         process = self._process
+        if process.reason is not None:
+            return  # in what is left of the handler that has ended it
         self._handle = process.system.scheduler.loop.call_at(self._due, self._send)
         process.timers = {} if process.timers is None else process.timers
         process.timers[self._handle] = None
