@@ -34,7 +34,10 @@ from remotecalls.notebook.showing import show
 from remotecalls.notebook.solutions import load_solutions
 
 if TYPE_CHECKING:
+    from remotecalls.actors import ActorSystem
+    from remotecalls.actors.view import Flows
     from remotecalls.notebook.panel import Panel
+    from remotecalls.notebook.trees import TreePicture
 
 T = TypeVar("T")
 
@@ -338,6 +341,17 @@ class Lab:
             return Panel(PanelModel(simulator, preset, seed))
         except ParameterError as error:
             return Note(str(error))
+
+    def tree(self, system: ActorSystem, flows: Flows | None = None) -> TreePicture:
+        """Return the supervision tree of a running system as it is now.
+
+        Args:
+            system: the actor system.
+            flows: what `system.watched()` has counted so far; without it no messages are drawn.
+        """
+        from remotecalls.notebook.trees import TreePicture
+
+        return TreePicture(system.snapshot(), () if flows is None else flows.seen())
 
     # ------------------------------------------------------------------ progress
 
