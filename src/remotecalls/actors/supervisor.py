@@ -255,7 +255,9 @@ class SupervisorProcess(Process):
             return
         if not self._intensity.allows_restart(self.system.scheduler.loop.time()):
             times = f"{self.spec.intensity} restarts within {self.spec.period:g} s"
-            why = f"it gave up after {times}, when {child.name} {reason}"
+            if self.spec.intensity == 1:
+                times = f"1 restart within {self.spec.period:g} s"
+            why = f"gave up after {times}, when {child.name} {reason}"
             self._give_up(Exit(ExitKind.SHUTDOWN, why, reason.error))
             return
         if self.spec.strategy is Strategy.ONE_FOR_ONE:
