@@ -173,8 +173,8 @@ def test_the_command_lists_and_refuses() -> None:
     )
     assert refused.returncode == 1
     assert (
-        "no benchmark 'nosuch'; there is bindings, grpc_stack, linearizability, one_call, rest, "
-        "simulators, sockets" in refused.stderr
+        "no benchmark 'nosuch'; there is actors, bindings, grpc_stack, linearizability, "
+        "one_call, rest, simulators, sockets" in refused.stderr
     )
 
 
@@ -199,3 +199,51 @@ def test_queues_are_kept_beside_ciw_and_beside_formulas() -> None:
     assert peer["to_ciw"] > 5
     assert abs(peer["ours"]["mean_wait_ms"] - peer["formula_ms"]) < peer["ours"]["half_width_ms"]
     assert abs(peer["ciw"]["mean_wait_ms"] / peer["formula_ms"] - 1) < 0.2
+
+
+def test_actors_are_measured_beside_pykka(tmp_path: Path) -> None:
+    options = ["--scale", "200", "--rounds", "1", "--idle", "2000", "--short"]
+    result = run("actors", tmp_path / "out.json", *options)
+    assert set(result["asks"]) == {"1", "500"}
+    for row in (*result["asks"].values(), result["tells"], result["spawns"]):
+        assert row["ours_per_second"] > 0
+        assert row["pykka_per_second"] > 0
+    assert result["spawns"]["to_pykka"] > 1  # an actor of Pykka's is a thread
+    assert result["idle"]["bytes_each"] < 2_000
+    assert 0 < result["restart"]["p50_us"] <= result["restart"]["p99_us"]
+
+
+def test_the_kept_actors_meet_the_promises() -> None:
+    kept = json.loads((ROOT / "benchmarks/results/actors.json").read_text())
+    assert kept["asks"]["1"]["to_pykka"] >= 3
+    assert kept["asks"]["500"]["to_pykka"] >= 1
+    assert kept["tells"]["to_pykka"] > 1
+    assert kept["spawns"]["to_pykka"] > 1
+    assert kept["idle"]["actors"] == 1_000_000
+    assert kept["idle"]["resident_bytes"] < 2 * 2**30
+    assert {"thespian simpleSystemBase", "thespian multiprocTCPBase", "ray"} == set(kept["peers"])
+
+
+def test_tuple_spaces_are_measured_beside_sqlite(tmp_path: Path) -> None:
+    options = ["--sizes", "1000,3000", "--operations", "100"]
+    spaces = run("tuplespaces", tmp_path / "out.json", *options)["spaces"]
+    assert list(spaces) == ["sqlite", "in process", "socket", "socket, 32 at a time"]
+    for by_size in spaces.values():
+        assert list(by_size) == ["1000", "3000"]
+        for row in by_size.values():
+            assert list(row["ways"])[:2] == ["one rare field", "two frequent fields"]
+            for way in row["ways"].values():
+                assert way["takes_per_second"] > 0
+                assert way["writes_per_second"] > 0
+
+
+def test_the_kept_takes_cost_the_same_among_a_thousand_and_a_million() -> None:
+    kept = json.loads((ROOT / "benchmarks/results/tuplespaces.json").read_text())
+    assert {"processor", "cores", "python"} <= kept["machine"].keys()
+    ways = {size: row["ways"] for size, row in kept["spaces"]["in process"].items()}
+    for way in ("one rare field", "two frequent fields"):
+        few, many = (ways[size][way]["takes_per_second"] for size in ("1000", "1000000"))
+        assert many > few / 4  # caches of the processor, and not the number of tuples
+    # Where nothing is fixed, a thousand times the tuples cost hundreds of times as much.
+    few, many = (ways[size]["a bound alone"]["takes_per_second"] for size in ("1000", "1000000"))
+    assert few > 100 * many

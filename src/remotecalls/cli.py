@@ -15,12 +15,14 @@ from pathlib import Path
 
 import click
 
+from remotecalls import tuplespaces
 from remotecalls.bindings import BINDINGS
 from remotecalls.doctor import Status, examine
 from remotecalls.shop.database import DatabaseUnavailable
 from remotecalls.shop.sample import stock
 
 ROOT = Path(__file__).parents[2]
+TUPLE_SPACE = "tuplespace"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,7 +49,7 @@ def doctor() -> None:
 
 
 @main.command()
-@click.argument("name", type=click.Choice([*BINDINGS, "book"]))
+@click.argument("name", type=click.Choice([*BINDINGS, TUPLE_SPACE, "book"]))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
 @click.option(
@@ -57,24 +59,26 @@ def doctor() -> None:
 )
 @click.option("--exit-with-parent", is_flag=True, help="Stop when standard input ends.")
 def serve(name: str, host: str, port: int, database: str | None, exit_with_parent: bool) -> None:
-    """Serve the sample shop through the binding NAME, or the built book, until stopped.
+    """Serve the sample shop through the binding NAME, a tuple space, or the built book.
 
     The first line says where it listens; a line follows for each request. Ctrl-C stops it.
     """
+    if database is not None and name in (TUPLE_SPACE, "book"):
+        raise click.UsageError(f"{name} has no database: leave --database out")
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", level=logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a client's requests are not ours
     try:
         if name == "book":
             _serve_book(host, port)
         else:
-            asyncio.run(_serve_binding(name, host, port, database, exit_with_parent))
+            asyncio.run(_serve_until_stopped(name, host, port, database, exit_with_parent))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
     except DatabaseUnavailable as error:
         raise click.ClickException(f"cannot use the database {error}") from error
 
 
-async def _serve_binding(
+async def _serve_until_stopped(
     name: str, host: str, port: int, database: str | None, exit_with_parent: bool
 ) -> None:
     stopped = asyncio.Event()
@@ -84,10 +88,15 @@ async def _serve_binding(
     if exit_with_parent:
         _call_at_end_of_input(lambda: loop.call_soon_threadsafe(stopped.set))
     async with AsyncExitStack() as stack:
-        binding = BINDINGS[name]
-        shop = stock(stack.enter_context(binding.shop(database)))
-        server = await stack.enter_async_context(binding.serve(shop, host, port))
-        print(f"listening on {server.address}", flush=True)
+        if name == TUPLE_SPACE:
+            spaces = await stack.enter_async_context(tuplespaces.serve(host, port))
+            address = spaces.address
+        else:
+            binding = BINDINGS[name]
+            shop = stock(stack.enter_context(binding.shop(database)))
+            server = await stack.enter_async_context(binding.serve(shop, host, port))
+            address = server.address
+        print(f"listening on {address}", flush=True)
         await stopped.wait()
 
 
