@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from remotecalls.notebook import guarded
+from remotecalls.notebook.cards import Note
 from remotecalls.notebook.checking import Exercise, run_check
 from remotecalls.notebook.exercises import (
     Answer,
@@ -441,3 +442,10 @@ def test_exercises_are_refused_early(change: dict[str, object], message: str) ->
     }
     with pytest.raises(ValueError, match=message):
         Exercise(**{**fields, **change})  # type: ignore[arg-type]
+
+
+def test_code_in_a_sentence_is_shown_as_code_and_stays_escaped() -> None:
+    shown = Note("Write `f(x) -> list[<T>]`: it *is* `g`, not `h")._repr_html_()
+    assert shown == (
+        "<p>Write <code>f(x) -&gt; list[&lt;T&gt;]</code>: it *is* <code>g</code>, not `h</p>"
+    )

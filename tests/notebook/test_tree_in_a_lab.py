@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from remotecalls.actors import ActorSystem, SupervisorSpec, actor, child, handler, state
-from remotecalls.notebook import Lab
+from remotecalls.notebook import Lab, trees
 
 
 @actor
@@ -50,3 +52,42 @@ async def test_a_tree_is_drawn_with_its_words_and_does_not_change_later(lab: Lab
         assert "aria-label=" in html
         assert "Worker stock: running." in html
     assert (tree._repr_html_(), repr(tree)) == (html, words)
+
+
+async def test_a_living_tree_is_drawn_anew_while_the_block_runs_and_its_last_picture_stays(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[object] = []
+    monkeypatch.setattr(trees, "display", shown.append)
+    monkeypatch.setattr(trees, "EVERY_SECONDS", 0.001)
+    async with ActorSystem("mall") as system:
+        await system.supervise(SupervisorSpec("shop", (child(Counter, name="stock"),)))
+        async with lab.live_tree(system):
+            (tree,) = shown
+            assert isinstance(tree, trees.LivingTree)
+            before = tree.widget.value
+            assert "<svg" in before
+            await system.actor("stock").ask("add")
+            async with asyncio.timeout(5):
+                while "outside sent stock 1 times add" not in tree.widget.value:  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+            killed = system.whereis("stock")
+            assert killed is not None
+            killed.kill()
+        assert system.flows is None
+        assert tree.widget.comm is None  # it is gone from the page
+        assert "stock 1 times add" in repr(shown[1])
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_living_tree_ends_with_a_block_that_fails(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[object] = []
+    monkeypatch.setattr(trees, "display", shown.append)
+    async with ActorSystem("mall") as system:
+        with pytest.raises(LookupError, match="as told"):
+            async with lab.live_tree(system):
+                raise LookupError("as told")
+    assert len(shown) == 2
+    assert len(asyncio.all_tasks()) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from remotecalls.notebook.checking import Exercise
-from remotecalls.notebook.showing import in_html
+from remotecalls.notebook.showing import in_html, prose_in_html
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Note:
 
     def _repr_html_(self) -> str:
         """Return the text as a paragraph."""
-        return f"<p>{in_html(self.text)}</p>"
+        return f"<p>{prose_in_html(self.text)}</p>"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TaskCard:
     def _repr_html_(self) -> str:
         """Return the card as HTML."""
         one = self.exercise
-        task = f"<p>{in_html(one.task)}</p>" if one.task else ""
+        task = f"<p>{prose_in_html(one.task)}</p>" if one.task else ""
         return (
             f"<p><strong>Exercise {in_html(one.name)} ({one.kind}): {in_html(one.title)}</strong>"
             f"</p>{task}<p>{in_html(self._cost())}</p>"

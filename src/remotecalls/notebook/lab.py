@@ -353,6 +353,16 @@ class Lab:
 
         return TreePicture(system.snapshot(), () if flows is None else flows.seen())
 
+    def live_tree(self, system: ActorSystem) -> AbstractAsyncContextManager[Flows]:
+        """Draw the supervision tree of a system anew while a block runs, and keep the last picture.
+
+        Args:
+            system: the actor system. What its actors send each other in the block is drawn, too.
+        """
+        from remotecalls.notebook.trees import living_tree
+
+        return living_tree(system)
+
     # ------------------------------------------------------------------ progress
 
     def progress(self) -> ProgressTable:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from remotecalls.notebook.showing import in_html
+from remotecalls.notebook.showing import in_html, prose_in_html
 
 Verdict = Literal["passed", "not yet", "not written yet"]
 
@@ -83,13 +83,13 @@ class Report:
             f"<p><strong>{in_html(self._headline())}</strong></p>",
         ]
         if self.message:
-            parts.append(f"<p>{in_html(self.message)}</p>")
+            parts.append(f"<p>{prose_in_html(self.message)}</p>")
         if self.tried:
             parts.append("<ul>" + "".join(_item(one) for one in self.tried) + "</ul>")
         if self.printed:
             parts.append(f"<p>Your code printed:</p><pre>{in_html(self.printed)}</pre>")
         if self.next_step:
-            parts.append(f"<p>{in_html(self.next_step)}</p>")
+            parts.append(f"<p>{prose_in_html(self.next_step)}</p>")
         parts.append("</div>")
         return "".join(parts)
 
@@ -126,5 +126,5 @@ def _item(one: Tried) -> str:
         f'<table style="border: 1px solid {_LINE}"><tbody>'
         f'<tr><th scope="row">came back</th><td><code>{in_html(one.came_back)}</code></td></tr>'
         f'<tr><th scope="row">expected</th><td><code>{in_html(one.expected)}</code></td></tr>'
-        f"</tbody></table><p>{in_html(one.message)}</p></li>"
+        f"</tbody></table><p>{prose_in_html(one.message)}</p></li>"
     )

@@ -14,6 +14,7 @@ _ITEMS = 12
 """Items of a collection that a report shows."""
 
 _DEPTH = 4
+_CODE = re.compile(r"`([^`]+)`")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -39,6 +40,11 @@ def shorten(text: str, longest: int = _LONGEST) -> str:
 def in_html(text: str) -> str:
     """Return the text escaped for an HTML element or attribute."""
     return html.escape(text, quote=True)
+
+
+def prose_in_html(text: str) -> str:
+    """Return a sentence of ours escaped, with what stands between backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", in_html(text))
 
 
 def _show(value: object, depth: int) -> str:
