@@ -7,7 +7,7 @@ import inspect
 from collections import deque
 from collections.abc import Coroutine
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from remotecalls.actors.dead_letters import DeadLetter
 from remotecalls.actors.definition import WILDCARD, ActorType, Handler, find_handler
@@ -17,18 +17,23 @@ from remotecalls.actors.lifecycle import Lifecycle
 from remotecalls.actors.mail import Answer, Message
 from remotecalls.actors.messages import IMMUTABLE, isolated
 from remotecalls.actors.policies import WhenFull
-from remotecalls.actors.process import Process
-from remotecalls.actors.references import ActorRef, reference_to
-
-if TYPE_CHECKING:
-    from remotecalls.actors.supervisor import SupervisorProcess
-    from remotecalls.actors.system import ActorSystem
+from remotecalls.actors.process import Parent, Process, Runtime
 
 MESSAGES_A_TURN = 32
 """How many messages an actor handles before the next one's turn."""
 
 HANDLING: ContextVar[tuple[ActorProcess, Message] | None] = ContextVar("HANDLING", default=None)
 """The actor, and its message, of whose waiting handler this code is part."""
+
+
+def handling(system: Runtime) -> ActorProcess | None:
+    """The actor of a system whose waiting handler calls, if one does."""
+    found = HANDLING.get()
+    if found is None:
+        return None
+    process, message = found
+    # A task that the handler left behind is not the handler.
+    return process if process.is_handling(message) and process.system is system else None
 
 
 class ActorProcess(Process):
@@ -53,10 +58,10 @@ class ActorProcess(Process):
 
     def __init__(
         self,
-        system: ActorSystem,
+        system: Runtime,
         actor_type: ActorType,
         name: str,
-        parent: SupervisorProcess | None,
+        parent: Parent | None,
     ) -> None:
         super().__init__(system, name, parent)
         self.type = actor_type
@@ -165,9 +170,7 @@ class ActorProcess(Process):
 
     def _has_started(self) -> None:
         self.phase = Lifecycle.IDLE
-        self.system.log_start(self)
-        for group, topics in self.type.joins.items():
-            self.system.groups.join(group, ActorRef(self), topics)
+        self.system.has_started(self)
         if self._inbox:
             self.system.scheduler.schedule(self)
 
@@ -283,7 +286,7 @@ class ActorProcess(Process):
             if self._room is not None:
                 self._admit(inbox)
             if message.control is not None:
-                message.control(self)
+                message.control()
             elif message.answer is not None and message.answer.is_decided:
                 self.system.dead_letters.add(
                     DeadLetter(self.name, message.name, "nobody waits for the answer any more")
@@ -356,7 +359,7 @@ class ActorProcess(Process):
         """Take an exit signal as the message "exit", if the class traps them."""
         if not self.type.traps_exits:
             return False
-        self.signal("exit", (reference_to(sender), reason))
+        self.signal("exit", (self.system.reference_to(sender), reason))
         return True
 
     def signal(self, name: str, arguments: tuple[Any, ...]) -> None:
@@ -376,14 +379,14 @@ class ActorProcess(Process):
     def replace(self, handler: Handler, migrate: Any) -> None:
         """Have another handler for the messages that come after those which wait now."""
 
-        def control(process: ActorProcess) -> None:
+        def control() -> None:
             try:
                 if migrate is not None:
-                    migrate(process._instance)
+                    migrate(self._instance)
             except Exception as error:  # noqa: BLE001 - its state is not to be trusted
-                process.end(crashed(error))
+                self.end(crashed(error))
                 return
-            process._active = process._active | {handler.name: handler}
+            self._active = self._active | {handler.name: handler}
 
         if self.reason is None:
             self.handlers = self.handlers | {handler.name: handler}
@@ -405,7 +408,7 @@ class ActorProcess(Process):
         for message in self._room or ():
             self._return(message, Exit(*_DRAINING))
         self._room = None
-        self._put_control(Message("stop", control=lambda process: process._stop(reason)))
+        self._put_control(Message("stop", control=lambda: self._stop(reason)))
 
     def _stop(self, reason: Exit) -> None:
         if self.type.stopping is None:
@@ -437,7 +440,7 @@ class ActorProcess(Process):
 
     def _hook(self, name: str) -> None:
         """Say that the code that follows is the actor's, though it handles no message."""
-        self._current = Message(name, control=lambda _: None)
+        self._current = Message(name, control=lambda: None)
         HANDLING.set((self, self._current))
 
     def release(self, reason: Exit) -> None:

@@ -3,32 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from remotecalls.actors.actor_process import ActorProcess
 from remotecalls.actors.errors import Misuse
 from remotecalls.actors.exits import NORMAL, Exit
+from remotecalls.actors.groups import Groups
+from remotecalls.actors.process import Monitor, Runtime
+from remotecalls.actors.references import ActorRef, NamedRef, ProcessRef, reference_to
+from remotecalls.actors.timers import Timer
 
-if TYPE_CHECKING:
-    from remotecalls.actors.actor_process import ActorProcess
-    from remotecalls.actors.process import Monitor
-    from remotecalls.actors.references import ActorRef, ProcessRef
-    from remotecalls.actors.system import ActorSystem
-    from remotecalls.actors.timers import Timer
+
+class System(Runtime, Protocol):
+    """What an actor may use of its system."""
+
+    @property
+    def groups(self) -> Groups:
+        """The process groups."""
+        ...
+
+    async def spawn(
+        self, cls: type, *arguments: Any, name: str | None = None, **named: Any
+    ) -> ActorRef:
+        """Start an actor that nobody starts again."""
+        ...
+
+    def actor(self, name: str) -> NamedRef:
+        """Whoever has a name when it is told or asked."""
+        ...
+
+    def whereis(self, name: str) -> ActorRef | None:
+        """The actor that has a name now; none, if none has."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all registered actors, sorted."""
+        ...
 
 
 class Context:
     """The actor's own side of the runtime. It is of use while the actor lives."""
 
-    __slots__ = ("_process",)
+    __slots__ = ("_process", "_system")
 
-    def __init__(self, process: ActorProcess) -> None:
+    def __init__(self, process: ActorProcess, system: System) -> None:
         self._process = process
+        self._system = system
 
     @property
     def ref(self) -> ActorRef:
         """A reference to this actor, to give to others."""
-        from remotecalls.actors.references import ActorRef
-
         return ActorRef(self._process)
 
     @property
@@ -37,9 +61,9 @@ class Context:
         return self._process.name
 
     @property
-    def system(self) -> ActorSystem:
+    def system(self) -> System:
         """To which it belongs: its registry, its groups, its dead letters."""
-        return self._process.system
+        return self._system
 
     def stop(self) -> None:
         """End after the messages that wait now. The reason is a normal one."""
@@ -62,7 +86,7 @@ class Context:
             NameTaken: a running actor has the name.
             Unserializable: an argument cannot be sent.
         """
-        started = await self._process.system.spawn(cls, *arguments, name=name, **named)
+        started = await self._system.spawn(cls, *arguments, name=name, **named)
         if link:
             self._process.link(started.process)
         return started
@@ -83,8 +107,6 @@ class Context:
         Raises:
             Misuse: this actor has no handler of "down".
         """
-        from remotecalls.actors.references import reference_to
-
         self._process.handler_of("down")
 
         def tell(monitor: Monitor, reason: Exit) -> None:
@@ -118,7 +140,7 @@ class Context:
 
     def on_end(self, tell: Callable[[Exit], None]) -> None:
         """Have the event loop call a function when this actor has ended, however it did."""
-        loop = self._process.system.scheduler.loop
+        loop = self._system.scheduler.loop
         self._process.add_monitor(None, lambda _, reason: loop.call_soon(tell, reason))
 
     def _timer(
@@ -129,6 +151,4 @@ class Context:
         arguments: tuple[Any, ...],
         named: dict[str, Any],
     ) -> Timer:
-        from remotecalls.actors.timers import Timer
-
         return Timer(self._process, delay, interval, name, arguments, named)

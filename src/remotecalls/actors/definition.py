@@ -24,7 +24,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast, dataclass_transform, overload
 
-from remotecalls.actors.context import Context
 from remotecalls.actors.errors import UnknownHandler, WrongArguments, WrongDefinition, WrongKind
 from remotecalls.actors.policies import MailboxPolicy, WhenFull
 
@@ -352,8 +351,9 @@ def type_of(cls: type) -> ActorType:
     return found
 
 
-def _context_of(instance: Any) -> Context:
-    return Context(instance.__dict__["_process"])
+def _context_of(instance: Any) -> Any:
+    process = instance.__dict__["_process"]
+    return process.system.context_of(process)
 
 
 _ACTOR = property(_context_of)

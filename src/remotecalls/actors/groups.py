@@ -5,14 +5,12 @@ Source: `pg` of Erlang/OTP, for the groups; the topics are an addition.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from remotecalls.actors.actor_process import ActorProcess
 from remotecalls.actors.dead_letters import DeadLetter
 from remotecalls.actors.errors import MailboxFull
 from remotecalls.actors.references import ActorRef
-
-if TYPE_CHECKING:
-    from remotecalls.actors.actor_process import ActorProcess
 
 
 class Groups:
@@ -35,7 +33,7 @@ class Groups:
             ActorStopped: it has ended.
         """
         process = member.actor_process
-        process.system.check_alive(process)
+        process.check_alive()
         self._groups.setdefault(group, {})[process] = frozenset(topics or ())
         process.groups = {*(process.groups or ()), group}
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from remotecalls.wire.errors import DeadlineExceeded
-
-if TYPE_CHECKING:
-    from remotecalls.actors.actor_process import ActorProcess
 
 
 class Answer:
@@ -102,7 +99,7 @@ class Message:
         arguments: tuple[Any, ...] = (),
         named: dict[str, Any] | None = None,
         answer: Answer | None = None,
-        control: Callable[[ActorProcess], None] | None = None,
+        control: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self.arguments = arguments

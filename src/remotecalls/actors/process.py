@@ -5,21 +5,102 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
-from remotecalls.actors.errors import Misuse
+from remotecalls.actors.dead_letters import DeadLetters
+from remotecalls.actors.errors import ActorStopped, Misuse
+from remotecalls.actors.events import What
 from remotecalls.actors.exits import Exit, ExitKind
 from remotecalls.actors.lifecycle import Lifecycle
-
-if TYPE_CHECKING:
-    from remotecalls.actors.supervisor import SupervisorProcess
-    from remotecalls.actors.system import ActorSystem
+from remotecalls.actors.scheduler import Scheduler
 
 _ENDS = {
     ExitKind.CRASHED: Lifecycle.CRASHED,
     ExitKind.KILLED: Lifecycle.KILLED,
 }
+
+
+class FlowCounter(Protocol):
+    """Whoever wants to know who sends what to whom."""
+
+    def count(self, sender: Process | None, receiver: Process, message: str) -> None:
+        """Count one message."""
+        ...
+
+
+class Runtime(Protocol):
+    """What processes need of the system that they belong to."""
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """Who runs next."""
+        ...
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """Messages that nobody handled."""
+        ...
+
+    @property
+    def thread(self) -> int:
+        """The number of the thread that may use the system."""
+        ...
+
+    @property
+    def flows(self) -> FlowCounter | None:
+        """Who is told of each message that is sent, if anybody is."""
+        ...
+
+    def next_pid(self) -> int:
+        """A number that no process has had."""
+        ...
+
+    def check_thread(self) -> None:
+        """Refuse another thread than the event loop's."""
+        ...
+
+    def sender(self) -> Process | None:
+        """The process that sends, if one does."""
+        ...
+
+    def register(self, name: str, process: Process) -> None:
+        """Let a process be found by a name until it ends."""
+        ...
+
+    def has_started(self, process: Process) -> None:
+        """Take note of a process that has started."""
+        ...
+
+    def forget(self, process: Process) -> None:
+        """Let go of a process that has ended."""
+        ...
+
+    def log(
+        self, what: What, process: Process, detail: str = "", error: BaseException | None = None
+    ) -> None:
+        """Note what happened."""
+        ...
+
+    def create_task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run what waits."""
+        ...
+
+    def reference_to(self, process: Process) -> object:
+        """What others may have of a process."""
+        ...
+
+    def context_of(self, process: Process) -> object:
+        """What an actor itself has of the runtime."""
+        ...
+
+
+class Parent(Protocol):
+    """Who is told first that a process has ended: its supervisor."""
+
+    def child_ended(self, process: Process, reason: Exit) -> None:
+        """Take note of the end of a child."""
+        ...
 
 
 class Monitor:
@@ -75,7 +156,7 @@ class Process(ABC):
         "system",
     )
 
-    def __init__(self, system: ActorSystem, name: str, parent: SupervisorProcess | None) -> None:
+    def __init__(self, system: Runtime, name: str, parent: Parent | None) -> None:
         self.system = system
         self.pid = system.next_pid()
         self.name = name
@@ -100,6 +181,17 @@ class Process(ABC):
     def has_ended(self) -> bool:
         """Whether it has ended, and why is known."""
         return self.reason is not None
+
+    def check_alive(self) -> None:
+        """Refuse to go on with what has ended, or is about to.
+
+        Raises:
+            ActorStopped: it has, or is.
+        """
+        if self.reason is not None:
+            raise ActorStopped(self.name, self.reason)
+        if self.phase is Lifecycle.DRAINING:
+            raise ActorStopped(self.name, Exit(ExitKind.SHUTDOWN, "it is stopping"))
 
     @abstractmethod
     def take_turn(self) -> None:

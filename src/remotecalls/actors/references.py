@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
+from remotecalls.actors.actor_process import ActorProcess, handling
 from remotecalls.actors.dead_letters import DeadLetter
 from remotecalls.actors.definition import Handler
 from remotecalls.actors.errors import (
@@ -18,6 +20,7 @@ from remotecalls.actors.exits import KILLED, SHUTDOWN, Exit
 from remotecalls.actors.lifecycle import Lifecycle
 from remotecalls.actors.mail import Answer
 from remotecalls.actors.messages import IMMUTABLE
+from remotecalls.actors.process import Process
 from remotecalls.actors.sending import (
     Request,
     deadline_of,
@@ -28,15 +31,16 @@ from remotecalls.actors.sending import (
 )
 from remotecalls.wire.errors import DeadlineExceeded
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from remotecalls.actors.actor_process import ActorProcess
-    from remotecalls.actors.process import Process
-    from remotecalls.actors.system import ActorSystem
-
 ASK_SECONDS = 5.0
 STOP_SECONDS = 5.0
+
+
+class Registry(Protocol):
+    """Whoever knows which actor has a name."""
+
+    def named_process(self, name: str) -> ActorProcess:
+        """The actor that has a name now."""
+        ...
 
 
 class Reference(ABC):
@@ -158,7 +162,7 @@ class Reference(ABC):
         deadline = deadline_of(process, timeout)
         answer = Answer()
         message = message_for(process, name, arguments, named, answer)
-        asker = process.system.handling()
+        asker = handling(process.system)
         if asker is not None and asker.is_waiting:
             refuse_cycle(asker, process)
         if not process.put(message):
@@ -211,7 +215,7 @@ class ProcessRef:
         Raises:
             Misuse: an actor waits for its own end.
         """
-        if self._process.system.handling() is self._process:
+        if handling(self._process.system) is self._process:
             raise Misuse(f"{self.name} waits for its own end: call self.actor.stop()")
         return await stop_process(self._process, SHUTDOWN, timeout)
 
@@ -293,7 +297,7 @@ class ActorRef(ProcessRef, Reference):
         answers = raises if isinstance(raises, tuple) else (raises,)
         process = self._actor()
         process.system.check_thread()
-        process.system.check_alive(process)
+        process.check_alive()
         process.replace(Handler.of(name, function, raises=answers), migrate)
 
 
@@ -302,7 +306,7 @@ class NamedRef(Reference):
 
     __slots__ = ("_system", "name")
 
-    def __init__(self, system: ActorSystem, name: str) -> None:
+    def __init__(self, system: Registry, name: str) -> None:
         self._system = system
         self.name = name
 
@@ -327,8 +331,6 @@ IMMUTABLE.update((ProcessRef, ActorRef, NamedRef, Exit))
 
 def reference_to(process: Process) -> ProcessRef:
     """A reference to any process: one that can be told and asked, if it is an actor."""
-    from remotecalls.actors.actor_process import ActorProcess
-
     return ActorRef(process) if isinstance(process, ActorProcess) else ProcessRef(process)
 
 

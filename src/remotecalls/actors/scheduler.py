@@ -11,11 +11,9 @@ import asyncio
 import contextvars
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from remotecalls.actors.mail import Answer, Message
-    from remotecalls.actors.process import Process
+from remotecalls.actors.mail import Answer, Message
 
 PUMP_SECONDS = 0.002
 """How long turns are taken before the loop may look for other work."""
@@ -24,6 +22,20 @@ LENT_SECONDS = 0.001
 """How long an asker may run others' turns before it has to wait as everybody does."""
 
 SPARE_QUEUES = 1_000
+
+
+class Runnable(Protocol):
+    """What takes turns.
+
+    Attributes:
+        is_scheduled: whether its turn will come.
+    """
+
+    is_scheduled: bool
+
+    def take_turn(self) -> None:
+        """Do some of what there is to do, and come back."""
+        ...
 
 
 class Scheduler:
@@ -36,8 +48,8 @@ class Scheduler:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.current: Process | None = None
-        self._ready: deque[Process] = deque()
+        self.current: Runnable | None = None
+        self._ready: deque[Runnable] = deque()
         self._is_pumping = False
         self._is_called = False
         self._lent_until = 0.0
@@ -45,7 +57,7 @@ class Scheduler:
         # Turns run in a context of their own: what an asker's variables say is not for the asked.
         self._context = contextvars.Context()
 
-    def schedule(self, process: Process) -> None:
+    def schedule(self, process: Runnable) -> None:
         """Let a process take a turn, once, however often it is said before the turn comes."""
         if process.is_scheduled:
             return

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from remotecalls.actors.actor_process import ActorProcess, handling
 from remotecalls.actors.definition import wrong_kind
 from remotecalls.actors.errors import ActorStopped, AskCycle, MailboxFull, Misuse
 from remotecalls.actors.mail import Answer, Message
 from remotecalls.actors.messages import IMMUTABLE, isolated
 from remotecalls.wire.errors import DeadlineExceeded
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from remotecalls.actors.actor_process import ActorProcess
 
 
 class Request:
@@ -79,7 +76,7 @@ class Request:
             raise
 
     async def _answered(self) -> None:
-        asker = self._process.system.handling()
+        asker = handling(self._process.system)
         if asker is None or not asker.is_waiting:  # a task that its handler has left behind
             await self._decided()
             return

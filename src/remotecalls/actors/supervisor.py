@@ -13,7 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from remotecalls.actors.actor_process import ActorProcess
 from remotecalls.actors.errors import (
@@ -27,7 +27,7 @@ from remotecalls.actors.events import What
 from remotecalls.actors.exits import KILLED, SHUTDOWN, Exit, ExitKind, crashed
 from remotecalls.actors.lifecycle import Lifecycle
 from remotecalls.actors.messages import isolated
-from remotecalls.actors.process import Process
+from remotecalls.actors.process import Parent, Process, Runtime
 from remotecalls.actors.specs import ChildSpec, SupervisorSpec
 from remotecalls.simulators.supervision.rules import (
     Restart,
@@ -36,10 +36,6 @@ from remotecalls.simulators.supervision.rules import (
     affected,
     is_restarted,
 )
-
-if TYPE_CHECKING:
-    from remotecalls.actors.system import ActorSystem
-
 
 ENDS_A_TURN = 32
 """How many ends a supervisor looks after before it is another process's turn."""
@@ -80,9 +76,7 @@ class SupervisorProcess(Process):
         "spec",
     )
 
-    def __init__(
-        self, system: ActorSystem, spec: SupervisorSpec, parent: SupervisorProcess | None
-    ) -> None:
+    def __init__(self, system: Runtime, spec: SupervisorSpec, parent: Parent | None) -> None:
         super().__init__(system, spec.name, parent)
         self.spec = spec
         self.children: dict[str, Child] = {}
@@ -122,7 +116,7 @@ class SupervisorProcess(Process):
             StartFailed: it did not start.
             NameTaken: a running actor, or another child, has the name.
         """
-        self.system.check_alive(self)
+        self.check_alive()
         if spec.name is not None:
             name = spec.name
             if name in self.children:
@@ -185,7 +179,7 @@ class SupervisorProcess(Process):
             supervisor.restarts = child.restarts
             child.process = supervisor
             await supervisor.begin()
-            self.system.log_start(supervisor)
+            self.system.has_started(supervisor)
             return supervisor
         process = self._new_actor(child, spec)
         waiting = process.begin(*self._arguments(spec))
@@ -343,7 +337,7 @@ class SupervisorProcess(Process):
         """
         while self._task is not None or self._call is not None:
             await asyncio.wait([each for each in (self._task, self._call) if each is not None])
-        self.system.check_alive(self)
+        self.check_alive()
         self._call = self.system.scheduler.loop.create_future()
         try:
             yield

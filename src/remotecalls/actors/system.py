@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, cast
 
-from remotecalls.actors.actor_process import HANDLING, ActorProcess
+from remotecalls.actors.actor_process import ActorProcess, handling
+from remotecalls.actors.context import Context
 from remotecalls.actors.dead_letters import DeadLetters
 from remotecalls.actors.errors import (
-    ActorStopped,
     Misuse,
     NameTaken,
     NoSuchActor,
@@ -22,13 +22,14 @@ from remotecalls.actors.errors import (
     WrongThread,
 )
 from remotecalls.actors.events import Event, What
-from remotecalls.actors.exits import KILLED, SHUTDOWN, Exit, ExitKind
+from remotecalls.actors.exits import KILLED, SHUTDOWN, ExitKind
 from remotecalls.actors.groups import Groups
-from remotecalls.actors.lifecycle import Lifecycle
 from remotecalls.actors.process import Process
 from remotecalls.actors.references import (
     ActorRef,
     NamedRef,
+    ProcessRef,
+    reference_to,
     stop_process,
 )
 from remotecalls.actors.scheduler import Scheduler
@@ -200,29 +201,9 @@ class ActorSystem:
                 "loop.call_soon_threadsafe(…) or asyncio.run_coroutine_threadsafe(…, loop)"
             )
 
-    def check_alive(self, process: Process) -> None:
-        """Refuse what has ended, or is about to.
-
-        Raises:
-            ActorStopped: it has, or is.
-        """
-        if process.reason is not None:
-            raise ActorStopped(process.name, process.reason)
-        if process.phase is Lifecycle.DRAINING:
-            raise ActorStopped(process.name, Exit(ExitKind.SHUTDOWN, "it is stopping"))
-
-    def handling(self) -> ActorProcess | None:
-        """The actor whose waiting handler calls, if one does."""
-        handling = HANDLING.get()
-        if handling is None:
-            return None
-        process, message = handling
-        # A task that the handler left behind is not the handler.
-        return process if process.is_handling(message) and process.system is self else None
-
     def sender(self) -> Process | None:
         """The actor that sends, if one does."""
-        return self.scheduler.current or self.handling()
+        return cast("Process | None", self.scheduler.current) or handling(self)
 
     def named_process(self, name: str) -> ActorProcess:
         """The actor that has a name.
@@ -236,7 +217,7 @@ class ActorSystem:
             some = ", ".join(self.names()[:10]) or "none"
             raise NoSuchActor(f"no running actor is named {name!r}; there are: {some}") from None
 
-    def register(self, name: str, process: ActorProcess) -> None:
+    def register(self, name: str, process: Process) -> None:
         """Let an actor be found by a name until it ends.
 
         Raises:
@@ -247,7 +228,7 @@ class ActorSystem:
                 f"an actor named {name!r} runs: use it by system.actor({name!r}), stop it, or "
                 "take another name"
             )
-        self._names[name] = process
+        self._names[name] = cast("ActorProcess", process)  # supervisors have no registered name
 
     def forget(self, process: Process) -> None:
         """Take what has ended out of the registry and the groups."""
@@ -261,9 +242,20 @@ class ActorSystem:
         if process.reason.kind is ExitKind.CRASHED:
             LOGGER.warning("%s %s", process.name, process.reason)
 
-    def log_start(self, process: Process) -> None:
-        """Note that a process has started, or one in the place of another."""
+    def has_started(self, process: Process) -> None:
+        """Note that a process has started, or one in the place of another; it joins its groups."""
         self.log(What.RESTARTED if process.restarts else What.STARTED, process)
+        if isinstance(process, ActorProcess):
+            for group, topics in process.type.joins.items():
+                self.groups.join(group, ActorRef(process), topics)
+
+    def reference_to(self, process: Process) -> ProcessRef:
+        """What others may have of a process."""
+        return reference_to(process)
+
+    def context_of(self, process: Process) -> Context:
+        """What an actor itself has of the runtime."""
+        return Context(cast("ActorProcess", process), self)
 
     def log(
         self, what: What, process: Process, detail: str = "", error: BaseException | None = None

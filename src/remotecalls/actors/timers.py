@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from remotecalls.actors.actor_process import ActorProcess
 from remotecalls.actors.dead_letters import DeadLetter
 from remotecalls.actors.errors import MailboxFull, Misuse
 from remotecalls.actors.sending import message_for
-
-if TYPE_CHECKING:
-    from remotecalls.actors.actor_process import ActorProcess
 
 
 class Timer:

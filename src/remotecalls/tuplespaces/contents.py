@@ -13,7 +13,7 @@ from functools import partial
 
 from remotecalls.tuplespaces.agenda import Agenda, Clock
 from remotecalls.tuplespaces.patterns import Pattern
-from remotecalls.tuplespaces.store import Entry, Store
+from remotecalls.tuplespaces.store import Entry, Owner, Store
 from remotecalls.tuplespaces.unit_of_work import UnitOfWork
 
 
@@ -151,7 +151,7 @@ class Contents:
         need = 1 if work is None else work.room_for_one_more
         return need == 0 or self.used + need <= self.capacity
 
-    def settle_room(self, work: UnitOfWork) -> None:
+    def settle_room(self, work: Owner) -> None:
         """Count a transaction for what it needs now."""
         self._charged += work.room - work.charged
         work.charged = work.room

@@ -21,7 +21,7 @@ from remotecalls.tuplespaces.contents import Contents, may_take
 from remotecalls.tuplespaces.errors import SpaceClosed
 from remotecalls.tuplespaces.fields import Fields
 from remotecalls.tuplespaces.ordered import Ordered
-from remotecalls.tuplespaces.store import Entry
+from remotecalls.tuplespaces.store import Entry, Owner
 from remotecalls.tuplespaces.unit_of_work import UnitOfWork
 from remotecalls.tuplespaces.waiting import Registry, Subscriber, Waiter, WaitingWrite
 from remotecalls.wire.errors import DeadlineExceeded
@@ -160,7 +160,7 @@ class Offers(Contents):
         while self.writers and self.has_room((writer := self.writers.first()).work):
             self._let_in(writer)
 
-    def _room_was_freed_within(self, work: UnitOfWork) -> None:
+    def _room_was_freed_within(self, work: Owner) -> None:
         """Let in those for whom their transaction has room of its own, past all others."""
         for waiting in list(work.waiting):
             if isinstance(waiting, WaitingWrite) and work.room_for_one_more == 0:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from remotecalls.tuplespaces.agenda import Alarm
 from remotecalls.tuplespaces.fields import Fields
@@ -25,10 +25,33 @@ from remotecalls.tuplespaces.index import FREE, Index, key_under
 from remotecalls.tuplespaces.ordered import Ordered
 from remotecalls.tuplespaces.patterns import Pattern
 
-if TYPE_CHECKING:
-    from remotecalls.tuplespaces.unit_of_work import UnitOfWork
-
 MAXIMUM_INDEXES = 16
+
+
+class Owner(Protocol):
+    """A transaction, as far as a tuple has to do with it.
+
+    Attributes:
+        taken: tuples of the space that nobody sees any more, by their numbers.
+        read: tuples of the space that nobody else may take, by their numbers.
+        waiting: its operations that have not finished.
+        charged: how much room it was last counted for.
+    """
+
+    taken: dict[int, Entry]
+    read: dict[int, Entry]
+    waiting: dict[Any, None]
+    charged: int
+
+    @property
+    def room(self) -> int:
+        """How many tuples of room it needs, whichever way it ends."""
+        ...
+
+    @property
+    def room_for_one_more(self) -> int:
+        """How much more it needs if it writes another tuple."""
+        ...
 
 
 class Entry:
@@ -62,9 +85,9 @@ class Entry:
         self.expires = math.inf
         self.alarm: Alarm | None = None
         self.store: Store | None = None
-        self.written_by: UnitOfWork | None = None
-        self.taken_by: UnitOfWork | None = None
-        self.readers: dict[UnitOfWork, None] | None = None
+        self.written_by: Owner | None = None
+        self.taken_by: Owner | None = None
+        self.readers: dict[Owner, None] | None = None
 
     @property
     def gone(self) -> bool:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from typing import Any
 
 from remotecalls.tuplespaces.agenda import Alarm
 from remotecalls.tuplespaces.store import Entry, Store
-
-if TYPE_CHECKING:
-    from remotecalls.tuplespaces.waiting import Waiter, WaitingWrite
 
 
 class State(enum.Enum):
@@ -40,7 +37,7 @@ class UnitOfWork:
         self.written = Store()
         self.taken: dict[int, Entry] = {}
         self.read: dict[int, Entry] = {}
-        self.waiting: dict[Waiter | WaitingWrite, None] = {}
+        self.waiting: dict[Any, None] = {}
         self.charged = 0
 
     @property
