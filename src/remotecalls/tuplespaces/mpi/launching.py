@@ -184,16 +184,30 @@ def _marked(mark: str) -> Iterator[psutil.Process]:
 
 
 def _kill_marked(mark: str) -> None:
-    # Again until none is left: a process that is being started is not in the first list.
+    # Again until none is left: a process that is being started is not in the first list, and one
+    # that is ending has lost its mark before it is gone.
     until = time.monotonic() + END_SECONDS
-    while found := list(_marked(mark)):
+    killed: dict[int, psutil.Process] = {}
+    while True:
+        killed |= {process.pid: process for process in _marked(mark)}
+        left = [process for process in killed.values() if _is_there(process)]
+        if not left:
+            return
         if time.monotonic() > until:
-            pids = ", ".join(str(process.pid) for process in found)
+            pids = ", ".join(str(process.pid) for process in left)
             raise RuntimeError(f"MPI processes that were killed are still there: {pids}")
-        for process in found:
+        for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         time.sleep(0.002)
+
+
+def _is_there(process: psutil.Process) -> bool:
+    """Whether it runs, or has not ended yet; whoever waits for one that has is not our concern."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _text(path: Path) -> str:
