@@ -10,7 +10,12 @@ from remotecalls.tuplespaces.engine import Engine
 from remotecalls.tuplespaces.errors import SpaceClosed
 from remotecalls.tuplespaces.framed import FramedStream
 from remotecalls.tuplespaces.protocol import HELLO, check_hello, error_message, number_in
-from remotecalls.tuplespaces.session_operations import Answer, Message, SessionOperations
+from remotecalls.tuplespaces.session_operations import (
+    MAXIMUM_WAITING,
+    Answer,
+    Message,
+    SessionOperations,
+)
 from remotecalls.tuplespaces.unit_of_work import State
 from remotecalls.wire.errors import ProtocolError
 
@@ -19,7 +24,7 @@ logger = logging.getLogger("remotecalls.tuplespaces")
 HELLO_SECONDS = 10.0
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 1_000_000
-MAXIMUM_UNCONFIRMED = 32_768
+MAXIMUM_UNCONFIRMED = 2 * MAXIMUM_WAITING
 
 
 class Session(SessionOperations):

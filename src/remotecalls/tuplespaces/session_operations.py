@@ -38,11 +38,7 @@ from remotecalls.wire.errors import ProtocolError
 
 logger = logging.getLogger("remotecalls.tuplespaces")
 
-HELLO_SECONDS = 10.0
-LINGER_SECONDS = 1.0
-LINGER_BYTES = 1_000_000
 MAXIMUM_WAITING = 16_384
-MAXIMUM_UNCONFIRMED = 2 * MAXIMUM_WAITING
 MAXIMUM_TRANSACTIONS = 1_024
 MAXIMUM_SUBSCRIPTIONS = 64
 MAXIMUM_BUFFER = 1_024
