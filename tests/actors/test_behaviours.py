@@ -15,7 +15,6 @@ from remotecalls.actors import (
     Misuse,
     SupervisorSpec,
     UnknownHandler,
-    WhenFull,
     WrongDefinition,
     WrongKind,
     WrongState,
@@ -183,7 +182,7 @@ def test_an_event_is_not_answered() -> None:
 
 
 async def test_who_reports_an_event_does_not_wait_for_those_who_hear_of_it() -> None:
-    @event_handler("busy", mailbox=2, when_full=WhenFull.DROP_OLDEST)
+    @event_handler("busy", mailbox=2)
     class Slow:
         got: list[int] = state(default_factory=list)
 
@@ -306,7 +305,9 @@ async def test_a_state_may_last_only_so_long_and_a_state_left_has_no_time_out() 
         await until(reminded)
         assert await order.ask("notes") == ["reminded"]
         await order.ask("ship", False)
+        assert order.actor_process.timers is not None
         await order.ask("cancel")
+        assert order.actor_process.timers is None
         await asyncio.sleep(0.06)  # three times as long as the time-out that must not come
         assert await order.ask("current_state") == "cancelled"
         assert order.actor_process.is_bare
@@ -374,8 +375,20 @@ async def test_its_own_start_runs_before_it_is_in_its_first_state() -> None:
         def read(self) -> int:
             return self.heat
 
+    @state_machine(initial="ready")
+    class WarmAtOnce:
+        heat: int = state(default=0)
+
+        def started(self) -> None:
+            self.heat = 50
+
+        @transition("ready", "read", to="done")
+        def read(self) -> int:
+            return self.heat
+
     async with ActorSystem() as system:
         assert await (await system.spawn(Warm)).ask("read") == 40
+        assert await (await system.spawn(WarmAtOnce)).ask("read") == 50
 
 
 def test_definitions_that_make_no_sense_are_refused() -> None:
